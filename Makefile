@@ -1,0 +1,196 @@
+# socketmaster: build, test, prove. `make help` lists what there is to make. Quiet unless V=1.
+#
+#   CC=clang        another compiler        BUILD=DIR       where things go
+#   SANITIZE=1      ASan and UBSan          FUZZ=1          libFuzzer's instrumentation (clang)
+#   WERROR=         warnings do not stop the build
+
+CC      = gcc
+BUILD   = $(if $(SANITIZE),build/asan,$(if $(FUZZ),build/fuzz,build))
+PREFIX  = /usr/local
+VERSION = 0.1.0
+PYTHON  = /usr/bin/python3
+
+WERROR   = -Werror
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+           -Wmissing-prototypes -Wold-style-definition -Wcast-qual -Wpointer-arith -Wwrite-strings \
+           -Wundef -Wformat=2 -Wvla -Wswitch-enum -Wnull-dereference -Wdouble-promotion $(WERROR)
+CPPFLAGS = -D_GNU_SOURCE -DSOCKETMASTER_VERSION='"$(VERSION)"' -iquote src
+CFLAGS   = -std=c17 -O2 -g $(WARNINGS) $(MODE)
+LDFLAGS  = $(MODE_LINK)
+
+ifdef SANITIZE
+MODE      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE_LINK = $(MODE)
+else ifdef FUZZ
+MODE      = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+MODE_LINK = -fsanitize=fuzzer,address,undefined
+else
+CONTROL_FLOW := $(if $(filter x86_64 i686,$(shell uname -m)),-fcf-protection)
+MODE      = -fPIE -fstack-protector-strong -fstack-clash-protection $(CONTROL_FLOW) \
+            -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fno-plt
+MODE_LINK = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+endif
+
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1)	$(2)')
+
+# A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
+ROOMS = text core uri envp childlog cli report os_posix console log listener spawn relay setup \
+        supervisor main
+objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
+
+.PHONY: all
+all: $(BUILD)/socketmaster ## builds build/socketmaster
+
+$(BUILD)/socketmaster: $(call objects,$(ROOMS))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
+
+$(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(BUILD)/obj/*.d $(BUILD)/test/*.d $(BUILD)/fixture/*.d $(BUILD)/bench/*.d $(BUILD)/*.d)
+
+# Other flags than last time make everything anew: this file changes when they do.
+FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+$(BUILD)/flags: export NOW = $(FLAGS)
+$(BUILD)/flags: always
+	@mkdir -p $(BUILD)/obj $(BUILD)/test $(BUILD)/fixture $(BUILD)/bench
+	@echo "$$NOW" | cmp -s - $@ || echo "$$NOW" >$@
+.PHONY: always
+
+# --- unit tests: each names the rooms that it links ---------------------------------------------
+UNIT_text       = text
+UNIT_core       = core
+UNIT_uri        = text uri
+UNIT_envp       = text envp
+UNIT_childlog   = text childlog
+UNIT_cli        = text uri envp cli
+UNIT_report     = text core report cli uri envp
+UNIT_log        = text childlog log
+UNIT_listener   = text uri listener
+UNIT_listener_file    = $(UNIT_listener)
+UNIT_listener_inherit = $(UNIT_listener)
+UNIT_spawn      = text envp spawn
+UNIT_os_posix   = os_posix
+UNIT_console    = text console
+UNIT_relay      = text childlog log relay
+UNIT_setup      = text uri envp cli listener spawn setup
+UNIT_supervisor = text core uri envp childlog cli report console log listener spawn relay setup \
+                  supervisor
+# Hands are tested against the scripted fake of the port.
+UNIT_FAKED      = console log listener listener_file listener_inherit spawn relay setup supervisor
+
+UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
+FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_*.c))
+
+$(BUILD)/test/%.o: tests/unit/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) -Itests/fixtures $(filter-out -Wcast-qual,$(CFLAGS)) -MMD -MP -c -o $@ $<
+$(BUILD)/fixture/%.o: tests/fixtures/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) -Itests/fixtures $(CFLAGS) -MMD -MP -c -o $@ $<
+
+define unit_rule
+$(BUILD)/test/test_$(1): $(BUILD)/test/test_$(1).o $(call objects,$(UNIT_$(1))) \
+    $(if $(filter $(1),$(UNIT_FAKED)),$(FAKES))
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -lcmocka
+endef
+$(foreach unit,$(UNITS),$(eval $(call unit_rule,$(unit))))
+
+.PHONY: unit unit-build
+unit-build: $(UNITS:%=$(BUILD)/test/test_%)
+unit: unit-build ## runs the unit tests (also with SANITIZE=1)
+	$(Q)status=0; for t in $(UNITS); do $(BUILD)/test/test_$$t || status=1; done; exit $$status
+
+# --- fixtures: programs that the integration tests, the demo and the bench run -------------------
+FIXTURES = $(BUILD)/fixture/server $(BUILD)/fixture/load
+.PHONY: fixtures
+fixtures: $(FIXTURES)
+$(FIXTURES): $(BUILD)/fixture/%: tests/fixtures/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(LDFLAGS) -o $@ $< -lpthread
+
+# --- bench: its floors and tools, built as the product is ----------------------------------------
+BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+.PHONY: bench-build
+bench-build: $(BENCHES)
+$(BENCHES): $(BUILD)/bench/%: bench/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(LDFLAGS) -o $@ $<
+
+# --- fuzz targets, built with FUZZ=1 -------------------------------------------------------------
+FUZZ_uri      = text uri
+FUZZ_cli      = text uri envp cli
+FUZZ_envp     = text envp
+FUZZ_childlog = text childlog
+FUZZ_core     = text core
+
+FUZZERS = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+define fuzz_rule
+$(BUILD)/fuzz_$(1): fuzz/fuzz_$(1).c $(BUILD)/flags $(call objects,$(FUZZ_$(1)))
+	$$(call say,CC,$$<)
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP -MF $$@.d -MT $$@ $$(LDFLAGS) -o $$@ $$(filter %.c %.o,$$^)
+endef
+$(foreach target,$(FUZZERS),$(eval $(call fuzz_rule,$(target))))
+.PHONY: fuzz-targets
+fuzz-targets: $(FUZZERS:%=$(BUILD)/fuzz_%)
+
+# --- proving: the long part is in ci/ -------------------------------------------------------------
+FUZZ_SECONDS = 1800
+export BUILD PYTHON
+
+.PHONY: test check rules integration integration-asan integration-valgrind
+test: ## fetches the tools that are missing, then runs every test and check (15 minutes at most)
+	@ci/need test
+	@ci/test
+check: ## runs the checks of ci/ alone
+	@ci/test check
+rules: ## prints each rule of doc/contract.md with its tests
+	@ci/rules
+integration: ## runs the integration tests with the release build
+	@ci/test integration
+integration-asan: ## the same, built with ASan and UBSan
+	@ci/test integration-asan
+integration-valgrind: ## the same under valgrind
+	@ci/test integration-valgrind
+
+.PHONY: fuzz-build fuzz-short fuzz
+fuzz-build:
+	$(Q)$(MAKE) --no-print-directory CC=clang FUZZ=1 BUILD=$(BUILD)/fuzz fuzz-targets
+fuzz-short: fuzz-build ## ten seconds of each fuzz target
+	@ci/fuzz 10
+fuzz: ## FUZZ_SECONDS (1800) of each fuzz target
+	@ci/need fuzz
+	@$(MAKE) --no-print-directory fuzz-build
+	@ci/fuzz $(FUZZ_SECONDS)
+
+.PHONY: demo bench
+demo: ## restarts a server thirty times under load, and counts what was dropped
+	@ci/need demo
+	@$(MAKE) --no-print-directory all fixtures
+	@sh tests/demo/demo.sh
+bench: ## measures against floors taken beside it (BENCH_OPTIONS=--quick: a short run)
+	@ci/need bench
+	@$(MAKE) --no-print-directory all bench-build
+	@$(PYTHON) bench/bench.py $(BENCH_OPTIONS)
+
+# --- the rest -------------------------------------------------------------------------------------
+.PHONY: install uninstall format clean help
+BIN = $(DESTDIR)$(PREFIX)/bin
+MAN = $(DESTDIR)$(PREFIX)/share/man/man1
+install: all ## installs the program and its manual (PREFIX, DESTDIR)
+	install -d $(BIN) $(MAN)
+	install -m 755 $(BUILD)/socketmaster $(BIN)/socketmaster
+	install -m 644 man/socketmaster.1 $(MAN)/socketmaster.1
+uninstall: ## takes them away again
+	rm -f $(BIN)/socketmaster $(MAN)/socketmaster.1
+format: ## lays out the C files as ci/format wants them
+	$(Q)ci/format -i
+clean: ## removes what was built
+	$(Q)rm -rf $(BUILD)
+help: ## prints this list
+	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(firstword $(MAKEFILE_LIST)) | \
+	    while IFS='	' read -r name what; do printf '  make %-22s%s\n' "$$name" "$$what"; done
