@@ -1,0 +1,244 @@
+/*
+ * cli: argv and environment -> struct config, or an error text.
+ *
+ * Owns: how words become options, values and operands, the order of the three sources (command
+ * line, environment, default), and the help. Leaves to others: what each option accepts
+ * (cli_option), and the names of signals (cli_signal).
+ */
+#include "cli.h"
+
+#include <string.h>
+
+#include "cli_option.h"
+
+enum {
+    SHOWN_MAX = 64,     /* bytes of an unknown option that a complaint shows */
+    VARIABLE_SIZE = 64, /* holds the longest SOCKETMASTER_<NAME> */
+    HELP_COLUMN = 23,   /* where the explanations begin */
+};
+
+/* One run of cli_parse. */
+struct parser {
+    int argc;
+    char *const *argv;
+    int index; /* of the next word */
+    bool named[CLI_OPTIONS_MAX];
+    enum cli_outcome outcome;
+    struct config *config;
+    struct text *error;
+};
+
+static bool read_value(struct parser *parser, const struct cli_option *option,
+    enum cli_source source, const char *string)
+{
+    struct cli_value value = {
+        .option = option,
+        .source = source,
+        .string = string,
+        .config = parser->config,
+        .outcome = &parser->outcome,
+        .error = parser->error,
+    };
+
+    return cli_option_read(&value);
+}
+
+/* As it was written, but safe to show, and not more of it than helps. */
+static bool refuse_word(
+    struct parser *parser, const char *word, size_t length, const char *complaint)
+{
+    bool cut = length > SHOWN_MAX;
+
+    text_add_escaped(parser->error, word, cut ? SHOWN_MAX : length);
+    text_add(parser->error, cut ? "...: " : ": ");
+    text_add(parser->error, complaint);
+    return false;
+}
+
+/* Reads one option, and the word after it where that is its value. */
+static bool read_option(struct parser *parser)
+{
+    const char *word = parser->argv[parser->index++];
+    const char *name = word + (word[1] == '-' ? 2 : 1);
+    size_t length = strcspn(name, "=");
+    const struct cli_option *option = cli_option_find((struct text_span){name, length});
+    const char *value = NULL;
+
+    if (length == 0 || name[0] == '-') {
+        return refuse_word(parser, word, strlen(word), "expected -name or -name=value; see -help");
+    }
+    if (option == NULL) {
+        return refuse_word(
+            parser, word, (size_t)(name - word) + length, "unknown option; see -help");
+    }
+    if (name[length] == '=') {
+        value = name + length + 1;
+    } else if (option->argument == NULL) {
+        value = "true";
+    } else if (parser->index < parser->argc) {
+        value = parser->argv[parser->index++];
+    }
+    parser->named[option - cli_options] = true;
+    return read_value(parser, option, CLI_FROM_COMMAND_LINE, value);
+}
+
+/* Reads options up to the first operand, or to -help or -version: these win over what follows. */
+static bool read_options(struct parser *parser)
+{
+    while (parser->index < parser->argc && parser->outcome == CLI_RUN) {
+        const char *word = parser->argv[parser->index];
+
+        if (strcmp(word, "--") == 0) {
+            parser->index++;
+            break;
+        }
+        if (word[0] != '-' || word[1] == '\0') {
+            break;
+        }
+        if (!read_option(parser)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the command line does not name is in the environment, or else is the default. */
+static bool read_unnamed(struct parser *parser, char *const *environment)
+{
+    for (size_t i = 0; i < cli_option_count; i++) {
+        const struct cli_option *option = &cli_options[i];
+        enum cli_source source = CLI_FROM_ENVIRONMENT;
+        const char *value = NULL;
+        char buffer[VARIABLE_SIZE];
+        struct text variable;
+
+        if (parser->named[i]) {
+            continue;
+        }
+        if ((option->traits & CLI_HAS_NO_VARIABLE) == 0) {
+            text_init(&variable, buffer, sizeof buffer);
+            cli_option_add_variable(&variable, option);
+            value = envp_find(environment, buffer);
+        }
+        if (value == NULL) {
+            source = CLI_FROM_DEFAULT;
+            value = option->fallback;
+        }
+        if (value != NULL && !read_value(parser, option, source, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The operands are the command and its arguments or, where it is known already, arguments alone. */
+static bool read_operands(struct parser *parser)
+{
+    if (parser->config->command == NULL) {
+        const struct cli_option *command = cli_option_find(text_span_of("command"));
+        const char *operand = NULL;
+
+        if (parser->index < parser->argc) {
+            operand = parser->argv[parser->index++];
+        }
+        if (!read_value(parser, command, CLI_FROM_COMMAND_LINE, operand)) {
+            return false;
+        }
+    }
+    parser->config->arguments = parser->argv + parser->index;
+    parser->config->argument_count = (size_t)(parser->argc - parser->index);
+    if (parser->config->argument_count > LIMIT_ARGUMENTS) {
+        text_add(parser->error, "operands: more than ");
+        text_add_unsigned(parser->error, LIMIT_ARGUMENTS);
+        text_add(parser->error, " arguments of the command");
+        return false;
+    }
+    return true;
+}
+
+/* Values that are right one by one, but not together. */
+static bool refuse_contradictions(const struct parser *parser)
+{
+    const struct cli_option *log = cli_option_find(text_span_of("log"));
+    bool named = parser->named[log - cli_options];
+    struct cli_value value = {
+        .option = log,
+        .source = named ? CLI_FROM_COMMAND_LINE : CLI_FROM_ENVIRONMENT,
+        .string = "json",
+        .error = parser->error,
+    };
+
+    if (parser->config->syslog && parser->config->log == CLI_LOG_JSON) {
+        return cli_option_refuse(&value, "text together with -syslog");
+    }
+    return true;
+}
+
+/* The pages of the listeners stay untouched until there is one, for an idle master is small. */
+static void clear(struct config *config)
+{
+    size_t start = offsetof(struct config, listener_count);
+
+    memset((char *)config + start, 0, sizeof *config - start);
+}
+
+enum cli_outcome cli_parse(int argc, char *const *argv, char *const *environment,
+    struct config *config, struct text *error)
+{
+    struct parser parser = {
+        .argc = argc,
+        .argv = argv,
+        .index = argc > 0 ? 1 : 0,
+        .outcome = CLI_RUN,
+        .config = config,
+        .error = error,
+    };
+
+    clear(config);
+    if (!read_options(&parser)) {
+        return CLI_WRONG;
+    }
+    if (parser.outcome != CLI_RUN) {
+        return parser.outcome;
+    }
+    if (!read_unnamed(&parser, environment) || !read_operands(&parser) ||
+        !refuse_contradictions(&parser)) {
+        return CLI_WRONG;
+    }
+    return CLI_RUN;
+}
+
+static void add_help_of(struct text *text, const struct cli_option *option)
+{
+    size_t start = text->length;
+
+    text_add(text, "  -");
+    text_add(text, option->name);
+    if (option->argument != NULL) {
+        text_add_char(text, '=');
+        text_add(text, option->argument);
+    }
+    do {
+        text_add_char(text, ' ');
+    } while (text->length < start + HELP_COLUMN && !text->overflow);
+    text_add(text, option->summary);
+    if (option->fallback != NULL) {
+        text_add(text, " (default ");
+        text_add(text, option->fallback);
+        text_add_char(text, ')');
+    }
+    text_add_char(text, '\n');
+}
+
+void cli_add_help(struct text *text)
+{
+    text_add(text, "Usage: socketmaster [OPTION...] -command=PATH [--] [ARG...]\n"
+                   "       socketmaster [OPTION...] [--] PATH [ARG...]\n");
+    for (size_t i = 0; i < cli_option_count; i++) {
+        add_help_of(text, &cli_options[i]);
+    }
+    text_add(text,
+        "URI is tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH, unix:@NAME or fd://N.\n"
+        "FAMILY is einhorn, systemd, systemd-nopid, starter or nginx. HUP restarts, TERM\n"
+        "stops. Options may stand in the environment: SOCKETMASTER_STOP_SIGNAL=TERM.\n");
+}
