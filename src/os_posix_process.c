@@ -1,0 +1,235 @@
+/*
+ * os_posix_process: signals, and the start and end of workers.
+ *
+ * Between fork and exec only async-signal-safe calls are made. Raw system calls stand where the C
+ * library does too much or too little: it keeps signals 32 and 33 to itself, and changes the ids of
+ * all threads by means of signals.
+ */
+#include "os_posix_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Each entry gets the table, and none of these needs it: there is no state. */
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+/* On 32-bit machines the plain numbers mean calls that cut ids to 16 bits. */
+#ifdef SYS_setuid32
+enum { CALL_SETUID = SYS_setuid32, CALL_SETGID = SYS_setgid32, CALL_SETGROUPS = SYS_setgroups32 };
+#else
+enum { CALL_SETUID = SYS_setuid, CALL_SETGID = SYS_setgid, CALL_SETGROUPS = SYS_setgroups };
+#endif
+
+enum {
+    SIGNAL_MAX = 64,
+    SIGNALS_BATCH = 16,
+};
+
+/* --- signals --- */
+
+#define SIGNAL_BIT(signal) (UINT64_C(1) << ((signal)-1))
+
+/* Never blocked: what the processor raises (blocked, it would kill without a core or loop), and
+ * what makes ^Z and fg work. */
+static const uint64_t SIGNALS_OPEN =
+    SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGILL) |
+    SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGSYS) | SIGNAL_BIT(SIGABRT) | SIGNAL_BIT(SIGTSTP) |
+    SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP);
+
+static int signals_mask(uint64_t blocked)
+{
+    return os_posix_result(
+        syscall(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, NULL, sizeof blocked));
+}
+
+/* For a signal that cannot be changed the kernel refuses: then it is at its default already. */
+static void signals_reset(void)
+{
+    /* Zero bytes are the default action in the kernel's struct on every machine, whatever its
+     * layout; this is as large as any. */
+    static const uint64_t default_action[8];
+    for (int signal = 1; signal <= SIGNAL_MAX; signal++)
+        (void)syscall(SYS_rt_sigaction, signal, default_action, NULL, sizeof(uint64_t));
+}
+
+static int posix_signals_block(struct os *os)
+{
+    return signals_mask(~SIGNALS_OPEN);
+}
+
+static int posix_signals_open(struct os *os)
+{
+    signals_reset();
+    /* SIGPIPE stays pending for ever: what it says, the write that failed says too. */
+    uint64_t taken = ~(SIGNALS_OPEN | SIGNAL_BIT(SIGPIPE));
+    return os_posix_opened(
+        syscall(SYS_signalfd4, -1, &taken, sizeof taken, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+static int posix_signals_read(struct os *os, int fd, int *signals, size_t count)
+{
+    struct signalfd_siginfo taken[SIGNALS_BATCH];
+    size_t wanted = count < SIGNALS_BATCH ? count : SIGNALS_BATCH;
+    ssize_t size = os_posix_size(TEMP_FAILURE_RETRY(read(fd, taken, wanted * sizeof taken[0])));
+    if (size < 0)
+        return (int)size;
+    size_t read_count = (size_t)size / sizeof taken[0];
+    for (size_t i = 0; i < read_count; i++)
+        signals[i] = (int)taken[i].ssi_signo;
+    return (int)read_count;
+}
+
+/* --- the child's half of a start --- */
+
+_Noreturn static void child_fail(int report, enum os_step step, int error)
+{
+    const struct os_report told = {.step = (int32_t)step, .error = (int32_t)error};
+    ssize_t written = TEMP_FAILURE_RETRY(write(report, &told, sizeof told));
+    (void)written; /* nobody is left to tell */
+    _exit(127);
+}
+
+static int child_move(const struct os_move *move)
+{
+    if (move->from != move->to)
+        return dup3(move->from, move->to, move->inherit ? 0 : O_CLOEXEC);
+    /* dup3(2) refuses this case, dup2(2) would leave the flag as it is. */
+    return move->inherit ? fcntl(move->from, F_SETFD, 0) : 0;
+}
+
+/* Where the report's pipe is before the move `next`, of which the plan tells only the end. */
+static int child_report_before(const struct os_spawn *plan, size_t next)
+{
+    int at = plan->report;
+    for (size_t i = plan->move_count; i > next; i--) {
+        if (plan->moves[i - 1].to == at)
+            at = plan->moves[i - 1].from;
+    }
+    return at;
+}
+
+static void child_arrange(const struct os_spawn *plan)
+{
+    for (size_t i = 0; i < plan->move_count; i++) {
+        if (child_move(&plan->moves[i]) < 0)
+            child_fail(child_report_before(plan, i), OS_STEP_DESCRIPTOR, errno);
+    }
+}
+
+/* An id of -1, which means "no change" to relatives of these calls, is an error to them. */
+static void child_become(const struct os_user *account, int report)
+{
+    if (syscall(CALL_SETGID, account->gid) < 0)
+        child_fail(report, OS_STEP_GROUP, errno);
+    if (syscall(CALL_SETGROUPS, account->group_count, account->groups) < 0)
+        child_fail(report, OS_STEP_GROUPS, errno);
+    if (syscall(CALL_SETUID, account->uid) < 0)
+        child_fail(report, OS_STEP_USER, errno);
+    /* A master that is not root but has capabilities would pass them on through exec. */
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        child_fail(report, OS_STEP_USER, errno);
+}
+
+static void child_write_pid(char *gap, pid_t pid)
+{
+    char digits[3 * sizeof pid];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + pid % 10);
+        pid /= 10;
+    } while (pid > 0);
+    while (count > 0)
+        *gap++ = digits[--count];
+    *gap = '\0';
+}
+
+/* execvp(3)'s search without its heap and its shell. Returns the errno to tell. */
+static int child_execute(const struct os_spawn *plan)
+{
+    int error = ENOENT;
+    bool denied = false;
+    for (const char *const *path = plan->candidates; *path != NULL; path++) {
+        execve(*path, plan->arguments, plan->environment);
+        error = errno;
+        switch (error) {
+        case EACCES:
+            denied = true;
+            break;
+        case ENOENT:
+        case ENOTDIR:
+        case ESTALE:
+        case ENODEV:
+        case ETIMEDOUT:
+            break;
+        default:
+            return error;
+        }
+    }
+    return denied ? EACCES : error;
+}
+
+_Noreturn static void child_run(const struct os_spawn *plan)
+{
+    child_arrange(plan);
+    if (setpgid(0, 0) < 0)
+        child_fail(plan->report, OS_STEP_PROCESS_GROUP, errno);
+    if (plan->account != NULL)
+        child_become(plan->account, plan->report);
+    if (plan->directory != NULL && chdir(plan->directory) < 0)
+        child_fail(plan->report, OS_STEP_DIRECTORY, errno);
+    signals_reset();
+    int error = signals_mask(0);
+    if (error < 0)
+        child_fail(plan->report, OS_STEP_SIGNALS, -error);
+    if (plan->pid_gap != NULL)
+        child_write_pid(plan->pid_gap, getpid());
+    child_fail(plan->report, OS_STEP_EXECUTE, child_execute(plan));
+}
+
+/* --- workers --- */
+
+static pid_t posix_spawn_worker(struct os *os, const struct os_spawn *plan)
+{
+    /* Not vfork(2): a directory or a command on a dead network disk would hold the master. */
+    pid_t pid = _Fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        child_run(plan);
+    /* The child does it too; whoever is first, a signal to the group finds it from here on. */
+    (void)setpgid(pid, pid);
+    return pid;
+}
+
+static pid_t posix_reap(struct os *os, int *status)
+{
+    return (pid_t)os_posix_result(TEMP_FAILURE_RETRY(waitpid(-1, status, WNOHANG)));
+}
+
+static int posix_kill_process(struct os *os, pid_t pid, int signal)
+{
+    return pid > 0 ? os_posix_result(kill(pid, signal)) : -EINVAL;
+}
+
+/* A "group 1" would be kill(-1): every process there is. */
+static int posix_kill_group(struct os *os, pid_t pid, int signal)
+{
+    return pid > 1 ? os_posix_result(kill(-pid, signal)) : -EINVAL;
+}
+
+void os_posix_process_init(struct os *os)
+{
+    os->signals_block = posix_signals_block;
+    os->signals_open = posix_signals_open;
+    os->signals_read = posix_signals_read;
+    os->spawn = posix_spawn_worker;
+    os->reap = posix_reap;
+    os->kill_process = posix_kill_process;
+    os->kill_group = posix_kill_group;
+}
