@@ -1,0 +1,49 @@
+/*
+ * listener_file: the files of unix sockets (rule L7).
+ *
+ * Owns: who may take a path, stale files, a file's birth with its mode and owner, and its removal.
+ * Part of the room `listener`. Leaves to others: the socket itself (listener).
+ *
+ * Looking, removing, binding and listening are several steps, so they are done under a lock of the
+ * directory: of two masters that start at once, the second finds the first one's live socket.
+ */
+#ifndef SOCKETMASTER_LISTENER_FILE_H
+#define SOCKETMASTER_LISTENER_FILE_H
+
+#include <stdbool.h>
+
+#include "listener_target.h"
+#include "os.h"
+#include "text.h"
+
+enum {
+    /* How long another master may hold the lock of a socket's directory while it starts. */
+    LISTENER_LOCK_WAIT_MS = 5000,
+};
+
+/*
+ * Takes the directory's lock and makes the path free: nothing is there, or a stale socket file was
+ * removed. Returns the lock, which the caller closes once the socket listens; or -1 and a line in
+ * *error, and then nothing was touched.
+ */
+int listener_file_claim(struct os *os, const struct listener_target *target, struct text *error);
+
+/*
+ * Tells whether listener_file_claim and listener_file_bind would find their way, without touching
+ * anything; *stale: they would remove a file. Returns false and a line in *error if not.
+ */
+bool listener_file_check(
+    struct os *os, const struct listener_target *target, bool *stale, struct text *error);
+
+/*
+ * Binds `fd` to the path that was claimed, with mode and owner as asked. Returns true: *file tells
+ * the file, and *pin, which the caller closes, holds its inode; or false, and a line in *error:
+ * then there is no file, and *pin is -1.
+ */
+bool listener_file_bind(struct os *os, const struct listener_target *target, int fd, int *pin,
+    struct os_file *file, struct text *error);
+
+/* Removes the path if it still names `file`. */
+void listener_file_remove(struct os *os, const char *path, const struct os_file *file);
+
+#endif
