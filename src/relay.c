@@ -1,0 +1,184 @@
+#include "relay.h"
+
+#include <errno.h>
+
+/* How often one worker's pipe is read at its end before others have their turn again: more than
+ * fits into it, so that only a process that is still writing can leave something. */
+enum { DRAIN_READS = 2 + RELAY_PIPE / RELAY_READ };
+
+static void source_close(struct relay *relay, size_t index)
+{
+    struct relay_source *source = &relay->sources[index];
+    relay->os->watch_remove(relay->os, relay->set, source->fd);
+    relay->os->close(relay->os, source->fd);
+    if (source->orphan)
+        relay->orphans--;
+    *source = (struct relay_source){.fd = -1};
+}
+
+/* Hands the log what is held, as far as it has room. Returns true when nothing is held any more. */
+static bool pass_on(struct relay *relay)
+{
+    if (relay->at == relay->end)
+        return true;
+    struct log *log = relay->log;
+    const char *bytes = relay->input + relay->at;
+    size_t length = relay->end - relay->at;
+    size_t cap = log_line_cap(log);
+    struct childlog_record record;
+    log_begin_worker(log, relay->sources[relay->held].worker);
+    while (length) {
+        if (log_batch_full(log))
+            log_flush(log);
+        if (!log_has_room(log))
+            break;
+        if (childlog_next(&relay->unfinished[relay->held], &bytes, &length, cap, &record))
+            log_add_record(log, &record);
+    }
+    relay->at = relay->end - length;
+    return length == 0;
+}
+
+/* No more will come to the unfinished line: it is complete as it is. */
+static void finish_line(struct relay *relay, size_t index)
+{
+    struct childlog_record record;
+    if (!log_has_room(relay->log))
+        log_flush(relay->log);
+    if (!log_has_room(relay->log) || !childlog_finish(&relay->unfinished[index], &record))
+        return;
+    log_begin_worker(relay->log, relay->sources[index].worker);
+    log_add_record(relay->log, &record);
+}
+
+static void source_finish(struct relay *relay, size_t index)
+{
+    finish_line(relay, index);
+    source_close(relay, index);
+}
+
+/* Reads once. Returns true when there may be more. */
+static bool source_read(struct relay *relay, size_t index)
+{
+    struct os *os = relay->os;
+    if (!pass_on(relay) || !log_has_room(relay->log))
+        return false;
+    ssize_t got = os->read(os, relay->sources[index].fd, relay->input, sizeof relay->input);
+    if (got == -EAGAIN)
+        return false;
+    if (got <= 0) {
+        source_finish(relay, index);
+        return false;
+    }
+    relay->held = index;
+    relay->at = 0;
+    relay->end = (size_t)got;
+    pass_on(relay);
+    return true;
+}
+
+int relay_open(struct relay *relay, struct os *os, struct log *log)
+{
+    relay->os = os;
+    relay->log = log;
+    relay->bound = relay->held = relay->at = relay->end = 0;
+    relay->orphaned = 0;
+    relay->orphans = 0;
+    relay->set = os->watch_open(os);
+    return relay->set < 0 ? relay->set : 0;
+}
+
+int relay_add(struct relay *relay, int fd, pid_t worker)
+{
+    size_t index = 0;
+    while (index < relay->bound && relay->sources[index].fd >= 0)
+        index++;
+    if (index == RELAY_SOURCES_MAX)
+        return -EMFILE;
+    int error = relay->os->watch_add(relay->os, relay->set, fd, index, true, false);
+    if (error < 0)
+        return error;
+    if (index == relay->bound)
+        relay->bound++;
+    relay->sources[index] = (struct relay_source){.fd = fd, .worker = worker};
+    relay->unfinished[index].kept = 0;
+    return 0;
+}
+
+void relay_pump(struct relay *relay)
+{
+    enum { READY_MAX = 32 };
+    struct os_ready ready[READY_MAX];
+    if (pass_on(relay)) {
+        int count = relay->os->watch_wait(relay->os, relay->set, ready, READY_MAX, 0);
+        for (int i = 0; i < count; i++)
+            source_read(relay, (size_t)ready[i].token);
+    }
+    log_flush(relay->log);
+}
+
+bool relay_wants_input(const struct relay *relay)
+{
+    return relay->at == relay->end && log_has_room(relay->log);
+}
+
+static void source_drain(struct relay *relay, size_t index)
+{
+    for (int reads = 0; reads < DRAIN_READS && source_read(relay, index); reads++)
+        continue;
+}
+
+static pid_t close_oldest_orphan(struct relay *relay)
+{
+    size_t oldest = relay->bound;
+    for (size_t i = 0; i < relay->bound; i++) {
+        const struct relay_source *source = &relay->sources[i];
+        if (source->fd < 0 || !source->orphan || (i == relay->held && relay->at != relay->end))
+            continue;
+        if (oldest == relay->bound || source->order < relay->sources[oldest].order)
+            oldest = i;
+    }
+    if (oldest == relay->bound)
+        return 0;
+    pid_t worker = relay->sources[oldest].worker;
+    source_finish(relay, oldest);
+    return worker;
+}
+
+pid_t relay_worker_ended(struct relay *relay, pid_t worker)
+{
+    for (size_t i = 0; i < relay->bound; i++) {
+        struct relay_source *source = &relay->sources[i];
+        if (source->fd < 0 || source->orphan || source->worker != worker)
+            continue;
+        source_drain(relay, i);
+        if (source->fd < 0)
+            return 0;
+        if (relay->at == relay->end)
+            finish_line(relay, i);
+        source->orphan = true;
+        source->order = ++relay->orphaned;
+        relay->orphans++;
+        return relay->orphans > LIMIT_ORPHANS ? close_oldest_orphan(relay) : 0;
+    }
+    return 0;
+}
+
+bool relay_drain(struct relay *relay)
+{
+    for (size_t i = 0; i < relay->bound; i++)
+        if (relay->sources[i].fd >= 0)
+            source_drain(relay, i);
+    log_flush(relay->log);
+    return relay->at == relay->end && log_has_room(relay->log);
+}
+
+void relay_close(struct relay *relay)
+{
+    for (size_t i = 0; i < relay->bound; i++)
+        if (relay->sources[i].fd >= 0)
+            source_finish(relay, i);
+    log_flush(relay->log);
+    if (relay->set >= 0)
+        relay->os->close(relay->os, relay->set);
+}

@@ -1,0 +1,73 @@
+#include "supervisor_say.h"
+
+#include <string.h>
+#include <syslog.h>
+
+#include "cli.h"
+#include "report.h"
+#include "spawn.h"
+#include "text.h"
+
+enum { LINE_SIZE = 8192 };
+
+static void say(struct log *log, int severity, const struct text *line)
+{
+    log_say(log, severity, line->bytes, line->length);
+}
+
+void supervisor_say_action(struct log *log, const char *command, const struct core_action *action)
+{
+    char buffer[LINE_SIZE];
+    struct text line;
+    text_init(&line, buffer, sizeof buffer);
+    struct report_words words = {
+        .command = command,
+        .step = spawn_step_text(action->step),
+        .reason = strerror(action->number),
+    };
+    int severity = report_add(&line, action, &words);
+    say(log, severity, &line);
+}
+
+void supervisor_say_listeners(struct log *log, const struct listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        char buffer[LISTENER_ADDRESS_MAX + URI_NAME_MAX + 64];
+        struct text line;
+        text_init(&line, buffer, sizeof buffer);
+        text_add(&line, "listening on ");
+        text_add(&line, listeners->items[i].address);
+        text_add(&line, " as descriptor ");
+        text_add_unsigned(&line, SPAWN_FIRST_LISTENER + i);
+        if (listeners->items[i].name[0]) {
+            text_add(&line, " named ");
+            text_add(&line, listeners->items[i].name);
+        }
+        say(log, LOG_INFO, &line);
+    }
+}
+
+void supervisor_say_trouble(struct log *log, const char *what, int64_t number, const char *why)
+{
+    char buffer[256];
+    struct text line;
+    text_init(&line, buffer, sizeof buffer);
+    text_add(&line, what);
+    text_add_signed(&line, number);
+    text_add(&line, ": ");
+    text_add(&line, why);
+    say(log, LOG_WARNING, &line);
+}
+
+void supervisor_say_ignored(struct log *log, int signal)
+{
+    char buffer[128];
+    struct text line;
+    text_init(&line, buffer, sizeof buffer);
+    const char *name = cli_signal_name(signal);
+    text_add(&line, name ? name : "signal ");
+    if (!name)
+        text_add_signed(&line, signal);
+    text_add(&line, " received: it means nothing to this version and is ignored");
+    say(log, LOG_WARNING, &line);
+}

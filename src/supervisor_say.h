@@ -1,0 +1,28 @@
+/*
+ * supervisor_say: lines that the driver puts into the log.
+ *
+ * Owns: the words for what the driver itself meets, and bringing together what report needs. Leaves
+ * to others: the words for the core's decisions (report). For the supervisor alone.
+ */
+#ifndef SOCKETMASTER_SUPERVISOR_SAY_H
+#define SOCKETMASTER_SUPERVISOR_SAY_H
+
+#include <stdint.h>
+
+#include "core.h"
+#include "listener.h"
+#include "log.h"
+
+/* The line for a CORE_DO_SAY; `command` is the workers'. */
+void supervisor_say_action(struct log *log, const char *command, const struct core_action *action);
+
+/* A line for each listener, with its actual address. */
+void supervisor_say_listeners(struct log *log, const struct listeners *listeners);
+
+/* A warning: `what`, then a number (a pid, mostly), and why. */
+void supervisor_say_trouble(struct log *log, const char *what, int64_t number, const char *why);
+
+/* A signal came in that means nothing to this version. */
+void supervisor_say_ignored(struct log *log, int signal);
+
+#endif

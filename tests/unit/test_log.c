@@ -1,0 +1,434 @@
+/*
+ * Tests of log and log_form: the three forms, the queue's bounds, and a way out that is stuck,
+ * broken or gone.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "log.h"
+#include "os_fake.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define STAMP "socketmaster[1000] 2026/01/02 03:04:05 "
+
+static struct os_fake fake;
+static struct log log_;
+
+static int set_up(void **state)
+{
+    (void)state;
+    os_fake_init(&fake);
+    return 0;
+}
+
+static void open_log(enum log_format format)
+{
+    const char *syslog = format == LOG_FORMAT_SYSLOG ? "/dev/log" : NULL;
+    assert_int_equal(log_open(&log_, &fake.os, format, syslog), 0);
+}
+
+static void say(const char *line)
+{
+    log_say(&log_, LOG_INFO, line, strlen(line));
+}
+
+static void add(pid_t worker, const char *line, size_t length, bool cut)
+{
+    struct childlog_record record = {.line = {line, length}, .cut = cut};
+    log_begin_worker(&log_, worker);
+    log_add_record(&log_, &record);
+}
+
+static void open_syslog_daemon(void)
+{
+    os_fake_file(&fake, "/dev/log", OS_FILE_SOCKET)->live = true;
+}
+
+/* --- forms --- */
+
+/* Rules: O1 */
+static void test_text_reads_as_the_original(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_TEXT);
+    say("hello");
+    add(77, "from \0below", 11, false);
+    add(78, "", 0, false);
+    log_flush(&log_);
+    static const char expected[] = STAMP "hello\n" STAMP "[77] from \0below\n" STAMP "[78] \n";
+    assert_int_equal(fake.output_length, sizeof expected - 1);
+    assert_memory_equal(fake.output, expected, sizeof expected - 1);
+}
+
+/* Rules: O1 */
+static void test_the_time_is_renewed_each_second(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_TEXT);
+    add(77, "a", 1, false);
+    fake.wall.nanoseconds = 999999999;
+    add(77, "b", 1, false);
+    fake.wall.seconds++;
+    add(77, "c", 1, false);
+    say("d");
+    fake.wall.seconds++;
+    say("e");
+    add(77, "f", 1, false);
+    log_flush(&log_);
+    assert_string_equal(fake.output, STAMP "[77] a\n" STAMP "[77] b\n"
+                                           "socketmaster[1000] 2026/01/02 03:04:06 [77] c\n"
+                                           "socketmaster[1000] 2026/01/02 03:04:06 d\n"
+                                           "socketmaster[1000] 2026/01/02 03:04:07 e\n"
+                                           "socketmaster[1000] 2026/01/02 03:04:07 [77] f\n");
+}
+
+/* Rules: O1 */
+static void test_json_is_one_object_a_line(void **state)
+{
+    static const struct {
+        const char *line;
+        size_t length;
+        const char *members;
+    } cases[] = {
+        {"plain", 5, "\"message\":\"plain\""},
+        {"q\"b\\t\tn\x01\x7f", 9, "\"message\":\"q\\\"b\\\\t\\tn\\u0001\\u007f\""},
+        {"\0", 1, "\"message\":\"\\u0000\""},
+        {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9,
+            "\"message\":\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""},
+        {"caf\xe9", 4, "\"encoding\":\"latin-1\",\"message\":\"caf\\u00e9\""},
+        {"\xc0\x80", 2, "\"encoding\":\"latin-1\",\"message\":\"\\u00c0\\u0080\""},
+        {"\xed\xa0\x80", 3, "\"encoding\":\"latin-1\",\"message\":\"\\u00ed\\u00a0\\u0080\""},
+        {"\xe0\x80\x80", 3, "\"encoding\":\"latin-1\",\"message\":\"\\u00e0\\u0080\\u0080\""},
+        {"\xf4\x90\x80\x80", 4,
+            "\"encoding\":\"latin-1\",\"message\":\"\\u00f4\\u0090\\u0080\\u0080\""},
+        {"\xe2\x82", 2, "\"encoding\":\"latin-1\",\"message\":\"\\u00e2\\u0082\""},
+        {"\xe2x\xac", 3, "\"encoding\":\"latin-1\",\"message\":\"\\u00e2x\\u00ac\""},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        set_up(state);
+        open_log(LOG_FORMAT_JSON);
+        add(77, cases[i].line, cases[i].length, i == 0);
+        log_flush(&log_);
+        char expected[256];
+        snprintf(expected, sizeof expected,
+            "{\"time\":\"2026-01-02T03:04:05+00:00\",\"pid\":1000,\"worker\":77,%s%s}\n",
+            i == 0 ? "\"continues\":true," : "", cases[i].members);
+        assert_string_equal(fake.output, expected);
+    }
+}
+
+/* Rules: O1 */
+static void test_json_names_the_severity_of_our_own_lines(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_JSON);
+    log_say(&log_, LOG_WARNING, "careful", 7);
+    log_flush(&log_);
+    assert_string_equal(fake.output, "{\"time\":\"2026-01-02T03:04:05+00:00\",\"pid\":1000,"
+                                     "\"severity\":\"warning\",\"message\":\"careful\"}\n");
+}
+
+/* Rules: O1 */
+static void test_syslog_gets_a_datagram_a_line(void **state)
+{
+    (void)state;
+    open_syslog_daemon();
+    open_log(LOG_FORMAT_SYSLOG);
+    log_say(&log_, LOG_ERR, "bad", 3);
+    add(77, "line", 4, false);
+    log_flush(&log_);
+    assert_int_equal(fake.datagram_count, 2);
+    assert_string_equal(fake.datagrams, "<27>Jan  2 03:04:05 socketmaster[1000]: bad\n"
+                                        "<30>Jan  2 03:04:05 socketmaster[1000]: [77] line\n");
+    assert_int_equal(fake.output_length, 0);
+    log_close(&log_);
+    os_fake_done(&fake);
+}
+
+/* Rules: O1 O2 */
+static void test_every_form_bounds_its_records(void **state)
+{
+    static char line[LIMIT_LOG_LINE];
+    static const enum log_format formats[] = {LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT_SYSLOG};
+    memset(line, 0x80, sizeof line);
+    for (size_t i = 0; i < COUNT(formats); i++) {
+        set_up(state);
+        open_syslog_daemon();
+        open_log(formats[i]);
+        size_t cap = log_line_cap(&log_);
+        add(INT32_MAX, line, cap, true);
+        assert_true(log_.tail <= log_form_bound(&log_.form, cap));
+    }
+}
+
+/* --- a way out that is stuck --- */
+
+/* Rules: O3 */
+static void test_a_stuck_reader_loses_nothing(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_TEXT);
+    fake.output_room = 10;
+    say("one");
+    log_flush(&log_);
+    assert_int_equal(log_waits_for(&log_), 2);
+    assert_false(log_is_empty(&log_));
+    say("two");
+    fake.output_room = SIZE_MAX;
+    log_flush(&log_);
+    assert_int_equal(log_waits_for(&log_), -1);
+    assert_true(log_is_empty(&log_));
+    assert_string_equal(fake.output, STAMP "one\n" STAMP "two\n");
+}
+
+/* Rules: O3 */
+static void test_what_the_output_still_holds_is_not_out(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_TEXT);
+    fake.output_held = 5;
+    say("one");
+    log_flush(&log_);
+    assert_false(log_is_empty(&log_));
+    fake.output_held = 0;
+    log_flush(&log_);
+    assert_true(log_is_empty(&log_));
+}
+
+/* Rules: O3 */
+static void test_a_stuck_reader_leaves_room_for_our_own_lines(void **state)
+{
+    (void)state;
+    static char line[4000];
+    memset(line, 'x', sizeof line);
+    open_log(LOG_FORMAT_TEXT);
+    fake.output_room = 0;
+    size_t records = 0;
+    while (log_has_room(&log_)) {
+        add(77, line, sizeof line, false);
+        records++;
+    }
+    assert_true(records > 100);
+    for (int i = 0; i < 100; i++)
+        say("our own line");
+    assert_int_equal(log_.lost, 0);
+
+    /* Even those have an end, and it is told. */
+    for (int i = 0; i < 30000; i++)
+        say("our own line");
+    assert_true(log_.lost > 0);
+    uint64_t lost = log_.lost;
+    fake.output_room = SIZE_MAX;
+    os_fake_forget(&fake);
+    while (!log_is_empty(&log_)) {
+        os_fake_forget(&fake);
+        fake.output_room = 100000;
+        log_flush(&log_);
+    }
+    char expected[128];
+    snprintf(expected, sizeof expected, STAMP "%llu log lines were lost: %s\n",
+        (unsigned long long)lost, strerror(ENOBUFS));
+    assert_non_null(strstr(fake.output, expected));
+}
+
+/* --- a way out that is broken --- */
+
+/* Rules: O3 */
+static void test_a_full_disk_costs_lines_and_says_so(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_TEXT);
+    say("kept");
+    log_flush(&log_);
+    os_fake_fail(&fake, "output_write", 0, ENOSPC);
+    say("lost 1");
+    say("lost 2");
+    log_flush(&log_);
+    assert_int_equal(log_waits_for(&log_), -1);
+    assert_true(log_is_empty(&log_));
+    fake.fail_count = 0;
+    say("again");
+    log_flush(&log_);
+    assert_string_equal(fake.output,
+        STAMP "kept\n" STAMP "again\n" STAMP "2 log lines were lost: No space left on device\n");
+}
+
+/* Rules: O3 */
+static void test_a_line_cut_by_a_failure_does_not_swallow_the_next(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_TEXT);
+    fake.output_room = 12;
+    say("cut in two");
+    log_flush(&log_);
+    os_fake_fail(&fake, "output_write", 1, EIO);
+    log_flush(&log_);
+    fake.output_room = SIZE_MAX;
+    say("next");
+    log_flush(&log_);
+    assert_string_equal(fake.output,
+        "socketmaster\n" STAMP "next\n" STAMP "1 log line was lost: Input/output error\n");
+}
+
+/* Rules: O3 */
+static void test_a_report_of_loss_that_is_lost_is_told_again(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_TEXT);
+    os_fake_fail(&fake, "output_write", 1, EPIPE);
+    say("lost");
+    log_flush(&log_);
+    os_fake_fail(&fake, "output_write", 2, EPIPE);
+    say("kept");
+    log_flush(&log_);
+    assert_int_equal(log_.lost, 1);
+    say("kept too");
+    log_flush(&log_);
+    assert_non_null(strstr(fake.output, "kept too\n" STAMP "1 log line was lost: Broken pipe\n"));
+}
+
+/* --- syslog that is not there --- */
+
+/* Rules: O3 */
+static void test_messages_without_a_daemon_are_counted(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_SYSLOG);
+    say("lost 1");
+    log_flush(&log_);
+    say("lost 2");
+    log_flush(&log_);
+    assert_true(log_is_empty(&log_));
+    uint64_t due = log_deadline(&log_);
+    assert_int_equal(due, fake.now_ms + LOG_RETRY_MS);
+
+    /* Still none: the count stands, and is tried again a while later, not at once. */
+    fake.now_ms = due;
+    log_flush(&log_);
+    assert_int_equal(log_.lost, 2);
+    assert_int_equal(log_deadline(&log_), due + LOG_RETRY_MS);
+
+    /* There it is, and nobody has anything to say: the count is told all the same. */
+    open_syslog_daemon();
+    fake.now_ms = due + LOG_RETRY_MS;
+    log_flush(&log_);
+    assert_string_equal(fake.datagrams,
+        "<28>Jan  2 03:04:05 socketmaster[1000]: 2 log lines were lost: "
+        "No such file or directory\n");
+    assert_int_equal(log_deadline(&log_), UINT64_MAX);
+    log_close(&log_);
+    os_fake_done(&fake);
+}
+
+/* Rules: O3 */
+static void test_a_daemon_that_was_restarted_is_found(void **state)
+{
+    (void)state;
+    open_syslog_daemon();
+    open_log(LOG_FORMAT_SYSLOG);
+    say("one");
+    log_flush(&log_);
+    os_fake_fail(&fake, "datagrams_send", 1, ECONNREFUSED);
+    say("two");
+    log_flush(&log_);
+    assert_int_equal(fake.datagram_count, 2);
+    assert_int_equal(log_.lost, 0);
+    log_close(&log_);
+    os_fake_done(&fake);
+}
+
+/* Rules: O3 */
+static void test_a_daemon_that_refuses_everything_ends_the_try(void **state)
+{
+    (void)state;
+    open_syslog_daemon();
+    open_log(LOG_FORMAT_SYSLOG);
+    os_fake_fail(&fake, "datagrams_send", 0, EPERM);
+    say("one");
+    log_flush(&log_);
+    assert_true(log_is_empty(&log_));
+    assert_int_equal(log_.lost, 1);
+    assert_int_equal(os_fake_uses(&fake, "datagrams_send"), 2);
+}
+
+/* Rules: O3 */
+static void test_a_stuck_daemon_is_waited_for(void **state)
+{
+    (void)state;
+    open_syslog_daemon();
+    open_log(LOG_FORMAT_SYSLOG);
+    fake.datagram_room = 1;
+    for (int i = 0; i < 150; i++)
+        say("line");
+    log_flush(&log_);
+    assert_int_equal(fake.datagram_count, 1);
+    assert_int_equal(log_waits_for(&log_), log_.syslog_fd);
+    fake.datagram_room = SIZE_MAX;
+    log_flush(&log_);
+    assert_int_equal(fake.datagram_count, 150);
+    assert_int_equal(log_.lost, 0);
+    log_close(&log_);
+    os_fake_done(&fake);
+}
+
+/* Rules: O3 */
+static void test_a_message_too_large_is_skipped_alone(void **state)
+{
+    (void)state;
+    open_syslog_daemon();
+    open_log(LOG_FORMAT_SYSLOG);
+    os_fake_fail(&fake, "datagrams_send", 1, EMSGSIZE);
+    say("too large");
+    say("fits");
+    log_flush(&log_);
+    assert_string_equal(fake.datagrams, "<30>Jan  2 03:04:05 socketmaster[1000]: fits\n"
+                                        "<28>Jan  2 03:04:05 socketmaster[1000]: "
+                                        "1 log line was lost: Message too long\n");
+}
+
+/* Rules: O3 */
+static void test_no_standard_error_is_no_reason_to_die(void **state)
+{
+    (void)state;
+    os_fake_fail(&fake, "output_open", 1, EBADF);
+    assert_int_equal(log_open(&log_, &fake.os, LOG_FORMAT_TEXT, NULL), -EBADF);
+    os_fake_fail(&fake, "output_write", 0, EBADF);
+    say("nobody hears");
+    log_flush(&log_);
+    assert_true(log_is_empty(&log_));
+    assert_int_equal(log_.lost, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_text_reads_as_the_original, set_up),
+        cmocka_unit_test_setup(test_the_time_is_renewed_each_second, set_up),
+        cmocka_unit_test_setup(test_json_is_one_object_a_line, set_up),
+        cmocka_unit_test_setup(test_json_names_the_severity_of_our_own_lines, set_up),
+        cmocka_unit_test_setup(test_syslog_gets_a_datagram_a_line, set_up),
+        cmocka_unit_test_setup(test_every_form_bounds_its_records, set_up),
+        cmocka_unit_test_setup(test_a_stuck_reader_loses_nothing, set_up),
+        cmocka_unit_test_setup(test_what_the_output_still_holds_is_not_out, set_up),
+        cmocka_unit_test_setup(test_a_stuck_reader_leaves_room_for_our_own_lines, set_up),
+        cmocka_unit_test_setup(test_a_full_disk_costs_lines_and_says_so, set_up),
+        cmocka_unit_test_setup(test_a_line_cut_by_a_failure_does_not_swallow_the_next, set_up),
+        cmocka_unit_test_setup(test_a_report_of_loss_that_is_lost_is_told_again, set_up),
+        cmocka_unit_test_setup(test_messages_without_a_daemon_are_counted, set_up),
+        cmocka_unit_test_setup(test_a_daemon_that_was_restarted_is_found, set_up),
+        cmocka_unit_test_setup(test_a_daemon_that_refuses_everything_ends_the_try, set_up),
+        cmocka_unit_test_setup(test_a_stuck_daemon_is_waited_for, set_up),
+        cmocka_unit_test_setup(test_a_message_too_large_is_skipped_alone, set_up),
+        cmocka_unit_test_setup(test_no_standard_error_is_no_reason_to_die, set_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
