@@ -25,16 +25,6 @@ static void finish(struct core *core, struct core_actions *actions)
     core_action_add(actions, CORE_DO_EXIT)->number = status;
 }
 
-void core_go_on(struct core *core, uint64_t now, struct core_actions *actions)
-{
-    if (core->phase == CORE_SERVING && core->reload_pending) {
-        core->reload_pending = false;
-        core_rollout_begin(core, now, actions);
-    }
-    if (core->living == 0 && !core_rollout_under_way(core) && core->phase != CORE_ENDED)
-        finish(core, actions);
-}
-
 static int serving_count(const struct core *core)
 {
     int count = 0;
@@ -43,7 +33,7 @@ static int serving_count(const struct core *core)
     return count;
 }
 
-void core_rollout_fail(
+static void end_in_failure(
     struct core *core, enum core_failure failure, uint64_t now, struct core_actions *actions)
 {
     for (unsigned slot = 0; slot < core->slot_bound; slot++) {
@@ -61,7 +51,6 @@ void core_rollout_fail(
     action->failure = failure;
     action->elapsed = now - core->rollout_began;
     action->number = serving_count(core);
-    core_go_on(core, now, actions);
 }
 
 void core_rollout_begin(struct core *core, uint64_t now, struct core_actions *actions)
@@ -71,7 +60,7 @@ void core_rollout_begin(struct core *core, uint64_t now, struct core_actions *ac
     if (core->generation > 1)
         core_say_all(actions, core, CORE_SAY_RELOADING);
     if (LIMIT_SLOTS - core->living < core->settings.workers) {
-        core_rollout_fail(core, CORE_FAILURE_NO_SLOT, now, actions);
+        end_in_failure(core, CORE_FAILURE_NO_SLOT, now, actions);
         return;
     }
     core->phase = core->generation == 1 ? CORE_FIRST : CORE_ROLLING;
@@ -83,6 +72,23 @@ void core_rollout_begin(struct core *core, uint64_t now, struct core_actions *ac
         action->slot = slot;
         action->generation = core->generation;
     }
+}
+
+void core_go_on(struct core *core, uint64_t now, struct core_actions *actions)
+{
+    if (core->phase == CORE_SERVING && core->reload_pending) {
+        core->reload_pending = false;
+        core_rollout_begin(core, now, actions);
+    }
+    if (core->living == 0 && !core_rollout_under_way(core) && core->phase != CORE_ENDED)
+        finish(core, actions);
+}
+
+void core_rollout_fail(
+    struct core *core, enum core_failure failure, uint64_t now, struct core_actions *actions)
+{
+    end_in_failure(core, failure, now, actions);
+    core_go_on(core, now, actions);
 }
 
 static void kill_surplus_drainers(struct core *core, struct core_actions *actions)

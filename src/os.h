@@ -124,8 +124,9 @@ enum os_output_kind {
     OS_OUTPUT_PLAIN,    /* a file or a device that never waits: write(2) */
     OS_OUTPUT_REOPENED, /* a pipe or a terminal opened anew, so with flags of our own */
     OS_OUTPUT_SOCKET,   /* send(2) with MSG_DONTWAIT */
-    OS_OUTPUT_SPLICED,  /* a pipe that may not be opened anew: splice(2) through a pipe of our own */
-    OS_OUTPUT_POLLED,   /* a terminal that may not be opened anew: small writes when poll(2) says so */
+    OS_OUTPUT_SPLICED, /* a pipe that may not be opened anew: splice(2) through a pipe of our own */
+    OS_OUTPUT_POLLED,  /* a terminal that may not be opened anew: small writes when poll(2) says so
+                        */
 };
 
 struct os_output {
@@ -244,10 +245,11 @@ struct os {
     /* Takes the directory's lock, which ends when the descriptor is closed; -EWOULDBLOCK when
      * somebody else has it. */
     int (*directory_lock)(struct os *os, const char *path);
-    /* Waits a moment between two tries of something that another process holds. This call blocks. */
+    /* Waits a moment between two tries of something that another process holds. This call blocks.
+     */
     void (*pause_ms)(struct os *os, unsigned milliseconds);
-    /* The names in a directory, each ended by NUL, into `names`. Returns how many bytes; -ENAMETOOLONG
-     * when they do not fit. Neither "." nor "..". */
+    /* The names in a directory, each ended by NUL, into `names`. Returns how many bytes;
+     * -ENAMETOOLONG when they do not fit. Neither "." nor "..". */
     ssize_t (*directory_names)(struct os *os, const char *path, char *names, size_t size);
     /* The first `size` bytes of the regular file `name` in a directory. Returns how many. */
     ssize_t (*file_head)(

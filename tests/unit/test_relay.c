@@ -1,0 +1,245 @@
+/*
+ * Tests of relay: whole lines of several workers, back-pressure, and pipes that outlive their
+ * worker.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "os_fake.h"
+#include "relay.h"
+
+#define STAMP "socketmaster[1000] 2026/01/02 03:04:05 "
+
+static struct os_fake fake;
+static struct log log_;
+static struct relay relay;
+
+static int set_up(void **state)
+{
+    (void)state;
+    os_fake_init(&fake);
+    assert_int_equal(log_open(&log_, &fake.os, LOG_FORMAT_TEXT, NULL), 0);
+    assert_int_equal(relay_open(&relay, &fake.os, &log_), 0);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    relay_close(&relay);
+    log_close(&log_);
+    os_fake_done(&fake);
+    return 0;
+}
+
+/* A worker whose pipe the test writes by feeding its reading end, which is returned. */
+static int add_worker(pid_t pid)
+{
+    int fd = fake.os.null_open(&fake.os);
+    os_fake_feed(&fake, fd, "", 0);
+    assert_int_equal(relay_add(&relay, fd, pid), 0);
+    return fd;
+}
+
+static void write_line(int fd, const char *text)
+{
+    os_fake_feed(&fake, fd, text, strlen(text));
+}
+
+static void expect(const char *output)
+{
+    assert_string_equal(fake.output, output);
+}
+
+/* Rules: O2 */
+static void test_lines_of_several_workers_never_mix(void **state)
+{
+    (void)state;
+    int one = add_worker(11), two = add_worker(12);
+    write_line(one, "a1\na2 be");
+    write_line(two, "b1\nb2 be");
+    relay_pump(&relay);
+    write_line(two, "gun\n");
+    write_line(one, "gun\n");
+    relay_pump(&relay);
+    expect(STAMP "[11] a1\n" STAMP "[12] b1\n" STAMP "[11] a2 begun\n" STAMP "[12] b2 begun\n");
+}
+
+/* Rules: O2 */
+static void test_one_byte_reads_change_nothing(void **state)
+{
+    (void)state;
+    int fd = add_worker(11);
+    write_line(fd, "one\n\nthree");
+    os_fake_end(&fake, fd);
+    fake.read_most = 1;
+    while (relay.sources[0].fd >= 0)
+        relay_pump(&relay);
+    expect(STAMP "[11] one\n" STAMP "[11] \n" STAMP "[11] three\n");
+}
+
+/* Rules: O2 */
+static void test_what_a_worker_wrote_before_its_end_is_logged(void **state)
+{
+    (void)state;
+    int fd = add_worker(11);
+    write_line(fd, "last words\nwithout newline");
+    os_fake_end(&fake, fd);
+    assert_int_equal(relay_worker_ended(&relay, 11), 0);
+    log_flush(&log_);
+    expect(STAMP "[11] last words\n" STAMP "[11] without newline\n");
+    assert_int_equal(relay.sources[0].fd, -1);
+}
+
+/* Rules: O4 */
+static void test_a_pipe_that_others_hold_stays_open(void **state)
+{
+    (void)state;
+    int fd = add_worker(11);
+    write_line(fd, "worker");
+    assert_int_equal(relay_worker_ended(&relay, 11), 0);
+    write_line(fd, "grandchild\n");
+    relay_pump(&relay);
+    expect(STAMP "[11] worker\n" STAMP "[11] grandchild\n");
+    assert_int_equal(relay.orphans, 1);
+    os_fake_end(&fake, fd);
+    relay_pump(&relay);
+    assert_int_equal(relay.orphans, 0);
+}
+
+/* Rules: O4 */
+static void test_a_new_worker_may_have_the_pid_of_an_ended_one(void **state)
+{
+    (void)state;
+    int old = add_worker(11);
+    relay_worker_ended(&relay, 11);
+    int new = add_worker(11);
+    write_line(new, "new\n");
+    os_fake_end(&fake, new);
+    relay_worker_ended(&relay, 11);
+    write_line(old, "old\n");
+    relay_pump(&relay);
+    expect(STAMP "[11] new\n" STAMP "[11] old\n");
+}
+
+/* Rules: O4 */
+static void test_orphaned_pipes_are_bounded(void **state)
+{
+    (void)state;
+    for (pid_t pid = 1; pid <= LIMIT_ORPHANS / 8; pid++) {
+        add_worker(pid);
+        assert_int_equal(relay_worker_ended(&relay, pid), 0);
+    }
+    /* The fake has fewer streams than there may be orphans: the count is moved up instead. */
+    relay.orphans += LIMIT_ORPHANS - LIMIT_ORPHANS / 8;
+    write_line(relay.sources[0].fd, "unfinished");
+    relay_pump(&relay);
+    add_worker(9999);
+    assert_int_equal(relay_worker_ended(&relay, 9999), 1);
+    assert_int_equal(relay.sources[0].fd, -1);
+    log_flush(&log_);
+    expect(STAMP "[1] unfinished\n");
+}
+
+/* Rules: O3 */
+static void test_a_stuck_log_is_not_read_for(void **state)
+{
+    (void)state;
+    static char line[101];
+    int fd = add_worker(11);
+    memset(line, 'x', 100);
+    line[100] = '\n';
+    fake.output_room = 0;
+    size_t written = 0;
+    while (relay_wants_input(&relay)) {
+        for (int i = 0; i < 100; i++, written++)
+            os_fake_feed(&fake, fd, line, sizeof line);
+        relay_pump(&relay);
+    }
+    size_t reads = os_fake_uses(&fake, "read");
+    relay_pump(&relay);
+    relay_pump(&relay);
+    assert_int_equal(os_fake_uses(&fake, "read"), reads);
+    assert_false(relay_drain(&relay));
+
+    /* When the reader reads again, everything comes, in order. */
+    fake.output_room = SIZE_MAX;
+    size_t lines = 0;
+    do {
+        os_fake_forget(&fake);
+        fake.output_room = 200000;
+        relay_pump(&relay);
+        for (size_t i = 0; i < fake.output_length; i++)
+            lines += fake.output[i] == '\n';
+    } while (fake.output_length);
+    assert_int_equal(lines, written);
+}
+
+/* Rules: O2 */
+static void test_a_line_without_end_is_cut(void **state)
+{
+    (void)state;
+    static char block[50000];
+    int fd = add_worker(11);
+    memset(block, 'y', sizeof block);
+    for (int i = 0; i < 4; i++) {
+        os_fake_feed(&fake, fd, block, sizeof block);
+        relay_pump(&relay);
+    }
+    write_line(fd, "\n");
+    relay_pump(&relay);
+    size_t prefix = strlen(STAMP "[11] ");
+    assert_int_equal(fake.output_length, 200000 + 4 * (prefix + 1));
+    assert_int_equal(fake.output[prefix + LIMIT_LOG_LINE], '\n');
+}
+
+/* Rules: R7 */
+static void test_what_cannot_be_watched_stays_the_caller_s(void **state)
+{
+    (void)state;
+    int fd = fake.os.null_open(&fake.os);
+    os_fake_fail(&fake, "watch_add", 1, ENOSPC);
+    assert_int_equal(relay_add(&relay, fd, 11), -ENOSPC);
+    assert_int_equal(relay_add(&relay, fd, 11), 0);
+}
+
+/* Rules: O3 */
+static void test_a_pipe_that_cannot_be_read_is_closed(void **state)
+{
+    (void)state;
+    int fd = add_worker(11);
+    write_line(fd, "begun");
+    relay_pump(&relay);
+    write_line(fd, "more");
+    os_fake_fail(&fake, "read", 1, EIO);
+    relay_pump(&relay);
+    expect(STAMP "[11] begun\n");
+    assert_int_equal(relay.sources[0].fd, -1);
+}
+
+#define RELAY_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RELAY_TEST(test_lines_of_several_workers_never_mix),
+        RELAY_TEST(test_one_byte_reads_change_nothing),
+        RELAY_TEST(test_what_a_worker_wrote_before_its_end_is_logged),
+        RELAY_TEST(test_a_pipe_that_others_hold_stays_open),
+        RELAY_TEST(test_a_new_worker_may_have_the_pid_of_an_ended_one),
+        RELAY_TEST(test_orphaned_pipes_are_bounded),
+        RELAY_TEST(test_a_stuck_log_is_not_read_for),
+        RELAY_TEST(test_a_line_without_end_is_cut),
+        RELAY_TEST(test_what_cannot_be_watched_stays_the_caller_s),
+        RELAY_TEST(test_a_pipe_that_cannot_be_read_is_closed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
