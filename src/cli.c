@@ -64,20 +64,18 @@ static bool read_option(struct parser *parser)
     const struct cli_option *option = cli_option_find((struct text_span){name, length});
     const char *value = NULL;
 
-    if (length == 0 || name[0] == '-') {
+    if (length == 0 || name[0] == '-')
         return refuse_word(parser, word, strlen(word), "expected -name or -name=value; see -help");
-    }
     if (option == NULL) {
         return refuse_word(
             parser, word, (size_t)(name - word) + length, "unknown option; see -help");
     }
-    if (name[length] == '=') {
+    if (name[length] == '=')
         value = name + length + 1;
-    } else if (option->argument == NULL) {
+    else if (option->argument == NULL)
         value = "true";
-    } else if (parser->index < parser->argc) {
+    else if (parser->index < parser->argc)
         value = parser->argv[parser->index++];
-    }
     parser->named[option - cli_options] = true;
     return read_value(parser, option, CLI_FROM_COMMAND_LINE, value);
 }
@@ -92,12 +90,10 @@ static bool read_options(struct parser *parser)
             parser->index++;
             break;
         }
-        if (word[0] != '-' || word[1] == '\0') {
+        if (word[0] != '-' || word[1] == '\0')
             break;
-        }
-        if (!read_option(parser)) {
+        if (!read_option(parser))
             return false;
-        }
     }
     return true;
 }
@@ -112,9 +108,8 @@ static bool read_unnamed(struct parser *parser, char *const *environment)
         char buffer[VARIABLE_SIZE];
         struct text variable;
 
-        if (parser->named[i]) {
+        if (parser->named[i])
             continue;
-        }
         if ((option->traits & CLI_HAS_NO_VARIABLE) == 0) {
             text_init(&variable, buffer, sizeof buffer);
             cli_option_add_variable(&variable, option);
@@ -124,9 +119,8 @@ static bool read_unnamed(struct parser *parser, char *const *environment)
             source = CLI_FROM_DEFAULT;
             value = option->fallback;
         }
-        if (value != NULL && !read_value(parser, option, source, value)) {
+        if (value != NULL && !read_value(parser, option, source, value))
             return false;
-        }
     }
     return true;
 }
@@ -138,12 +132,10 @@ static bool read_operands(struct parser *parser)
         const struct cli_option *command = cli_option_find(text_span_of("command"));
         const char *operand = NULL;
 
-        if (parser->index < parser->argc) {
+        if (parser->index < parser->argc)
             operand = parser->argv[parser->index++];
-        }
-        if (!read_value(parser, command, CLI_FROM_COMMAND_LINE, operand)) {
+        if (!read_value(parser, command, CLI_FROM_COMMAND_LINE, operand))
             return false;
-        }
     }
     parser->config->arguments = parser->argv + parser->index;
     parser->config->argument_count = (size_t)(parser->argc - parser->index);
@@ -168,9 +160,8 @@ static bool refuse_contradictions(const struct parser *parser)
         .error = parser->error,
     };
 
-    if (parser->config->syslog && parser->config->log == CLI_LOG_JSON) {
+    if (parser->config->syslog && parser->config->log == CLI_LOG_JSON)
         return cli_option_refuse(&value, "text together with -syslog");
-    }
     return true;
 }
 
@@ -195,16 +186,13 @@ enum cli_outcome cli_parse(int argc, char *const *argv, char *const *environment
     };
 
     clear(config);
-    if (!read_options(&parser)) {
+    if (!read_options(&parser))
         return CLI_WRONG;
-    }
-    if (parser.outcome != CLI_RUN) {
+    if (parser.outcome != CLI_RUN)
         return parser.outcome;
-    }
     if (!read_unnamed(&parser, environment) || !read_operands(&parser) ||
-        !refuse_contradictions(&parser)) {
+        !refuse_contradictions(&parser))
         return CLI_WRONG;
-    }
     return CLI_RUN;
 }
 
@@ -234,9 +222,8 @@ void cli_add_help(struct text *text)
 {
     text_add(text, "Usage: socketmaster [OPTION...] -command=PATH [--] [ARG...]\n"
                    "       socketmaster [OPTION...] [--] PATH [ARG...]\n");
-    for (size_t i = 0; i < cli_option_count; i++) {
+    for (size_t i = 0; i < cli_option_count; i++)
         add_help_of(text, &cli_options[i]);
-    }
     text_add(text,
         "URI is tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH, unix:@NAME or fd://N.\n"
         "FAMILY is einhorn, systemd, systemd-nopid, starter or nginx. HUP restarts, TERM\n"

@@ -81,11 +81,9 @@ static bool refuse_missing(const struct cli_value *value)
 
 static bool is_one_of(const char *string, const char *const *words, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(string, words[i]) == 0) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(string, words[i]) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -121,9 +119,8 @@ static bool read_one_listener(const struct cli_value *value, const char *bytes, 
     struct config *config = value->config;
     struct uri_failure failure;
 
-    if (config->listener_count == LIMIT_LISTENERS) {
+    if (config->listener_count == LIMIT_LISTENERS)
         return refuse_bytes(value, bytes, length, "no more than 256 listeners");
-    }
     if (!uri_parse(bytes, length, &config->listeners[config->listener_count], &failure)) {
         add_place(value);
         text_add(value->error, "value ");
@@ -142,20 +139,17 @@ static bool read_listen(const struct cli_value *value)
     const char *word = value->string;
 
     value->config->listeners_default = value->source == CLI_FROM_DEFAULT;
-    if (value->source != CLI_FROM_ENVIRONMENT) {
+    if (value->source != CLI_FROM_ENVIRONMENT)
         return read_one_listener(value, word, strlen(word));
-    }
     for (;;) {
         size_t length;
 
         word += strspn(word, " ");
         length = strcspn(word, " ");
-        if (length == 0) {
+        if (length == 0)
             break;
-        }
-        if (!read_one_listener(value, word, length)) {
+        if (!read_one_listener(value, word, length))
             return false;
-        }
         word += length;
     }
     return value->config->listener_count > 0 || refuse(value);
@@ -203,9 +197,8 @@ static bool read_max_draining(const struct cli_value *value)
 {
     uint64_t number;
 
-    if (!read_number(value, &number)) {
+    if (!read_number(value, &number))
         return false;
-    }
     value->config->max_draining = (unsigned)number;
     return true;
 }
@@ -220,9 +213,8 @@ static bool is_account(struct text_span name)
     for (size_t i = 0; i < name.length; i++) {
         unsigned char byte = (unsigned char)name.bytes[i];
 
-        if (byte < ' ' || byte == 127 || byte == ':') {
+        if (byte < ' ' || byte == 127 || byte == ':')
             return false;
-        }
     }
     return name.length >= 1 && name.length <= ACCOUNT_MAX;
 }
@@ -236,9 +228,8 @@ static bool read_user(const struct cli_value *value)
     struct text_span login = {string, length};
     struct text_span group = text_span_of(string + length + has_group);
 
-    if (string[0] != '\0' && (!is_account(login) || (has_group && !is_account(group)))) {
+    if (string[0] != '\0' && (!is_account(login) || (has_group && !is_account(group))))
         return refuse(value);
-    }
     value->config->login = login;
     value->config->group = group;
     return true;
@@ -269,11 +260,9 @@ static unsigned family_of(struct text_span name)
         {"nginx", ENVP_NGINX},
     };
 
-    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
-        if (text_span_is(name, families[i].name)) {
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+        if (text_span_is(name, families[i].name))
             return families[i].family;
-        }
-    }
     return 0;
 }
 
@@ -287,13 +276,11 @@ static bool read_env(const struct cli_value *value)
         size_t length = strcspn(word, ",");
         unsigned family = family_of((struct text_span){word, length});
 
-        if (family == 0 || (families & family) != 0) {
+        if (family == 0 || (families & family) != 0)
             return refuse(value);
-        }
         families |= family;
-        if (word[length] == '\0') {
+        if (word[length] == '\0')
             break;
-        }
         word += length + 1;
     }
     value->config->families = families;
@@ -309,9 +296,8 @@ static bool read_log(const struct cli_value *value)
 {
     bool json;
 
-    if (!read_either(value, "text", "json", &json)) {
+    if (!read_either(value, "text", "json", &json))
         return false;
-    }
     value->config->log = json ? CLI_LOG_JSON : CLI_LOG_TEXT;
     return true;
 }
@@ -323,9 +309,8 @@ static bool read_syslog(const struct cli_value *value)
 
 static bool read_syslog_socket(const struct cli_value *value)
 {
-    if (value->string[0] != '/' || strlen(value->string) > SOCKET_PATH_MAX) {
+    if (value->string[0] != '/' || strlen(value->string) > SOCKET_PATH_MAX)
         return refuse(value);
-    }
     value->config->syslog_socket = value->string;
     return true;
 }
@@ -339,12 +324,10 @@ static bool read_outcome(const struct cli_value *value, enum cli_outcome outcome
 {
     bool wanted;
 
-    if (!read_boolean(value, &wanted)) {
+    if (!read_boolean(value, &wanted))
         return false;
-    }
-    if (wanted) {
+    if (wanted)
         *value->outcome = outcome;
-    }
     return true;
 }
 
@@ -404,21 +387,17 @@ const size_t cli_option_count = sizeof cli_options / sizeof cli_options[0];
 
 const struct cli_option *cli_option_find(struct text_span name)
 {
-    for (size_t i = 0; i < cli_option_count; i++) {
-        if (text_span_is(name, cli_options[i].name)) {
+    for (size_t i = 0; i < cli_option_count; i++)
+        if (text_span_is(name, cli_options[i].name))
             return &cli_options[i];
-        }
-    }
     return NULL;
 }
 
 bool cli_option_read(const struct cli_value *value)
 {
-    if (value->string == NULL) {
+    if (value->string == NULL)
         return refuse_missing(value);
-    }
-    if (value->string[0] == '\0' && (value->option->traits & CLI_MAY_BE_EMPTY) == 0) {
+    if (value->string[0] == '\0' && (value->option->traits & CLI_MAY_BE_EMPTY) == 0)
         return refuse(value);
-    }
     return value->option->read(value);
 }

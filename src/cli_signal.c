@@ -53,15 +53,13 @@ static bool begins_with(struct text_span span, const char *word)
 {
     size_t length = strlen(word);
 
-    if (span.length < length) {
+    if (span.length < length)
         return false;
-    }
     for (size_t i = 0; i < length; i++) {
         char c = span.bytes[i];
 
-        if ((c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c) != word[i]) {
+        if ((c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c) != word[i])
             return false;
-        }
     }
     return true;
 }
@@ -74,31 +72,25 @@ int cli_signal_number(struct text_span name)
         name.bytes += strlen(prefix);
         name.length -= strlen(prefix);
     }
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        if (name.length == strlen(signals[i].name) && begins_with(name, signals[i].name)) {
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        if (name.length == strlen(signals[i].name) && begins_with(name, signals[i].name))
             return signals[i].number;
-        }
-    }
     return 0;
 }
 
 const char *cli_signal_name(int signal)
 {
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        if (signals[i].number == signal) {
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        if (signals[i].number == signal)
             return signals[i].name;
-        }
-    }
     return NULL;
 }
 
 bool cli_signal_retires(int signal)
 {
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        if (signals[i].number == signal) {
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        if (signals[i].number == signal)
             return signals[i].retires;
-        }
-    }
     return false;
 }
 

@@ -46,15 +46,12 @@ bool envp_is_private(struct text_span name)
     for (size_t i = 0; i < sizeof private_prefixes / sizeof private_prefixes[0]; i++) {
         size_t length = strlen(private_prefixes[i]);
 
-        if (name.length >= length && memcmp(name.bytes, private_prefixes[i], length) == 0) {
+        if (name.length >= length && memcmp(name.bytes, private_prefixes[i], length) == 0)
             return true;
-        }
     }
-    for (size_t i = 0; i < sizeof private_names / sizeof private_names[0]; i++) {
-        if (text_span_is(name, private_names[i])) {
+    for (size_t i = 0; i < sizeof private_names / sizeof private_names[0]; i++)
+        if (text_span_is(name, private_names[i]))
             return true;
-        }
-    }
     return false;
 }
 
@@ -63,9 +60,8 @@ static uint32_t hash_of(struct text_span name)
 {
     uint32_t hash = 2166136261u;
 
-    for (size_t i = 0; i < name.length; i++) {
+    for (size_t i = 0; i < name.length; i++)
         hash = (hash ^ (unsigned char)name.bytes[i]) * 16777619u;
-    }
     return hash;
 }
 
@@ -81,9 +77,8 @@ static bool settle(struct builder *builder, struct text_span name)
     for (; envp->table[cell] != 0; cell = (cell + 1) & (TABLE_SIZE - 1)) {
         struct text_span other = envp->settled[envp->table[cell] - 1];
 
-        if (other.length == name.length && memcmp(other.bytes, name.bytes, name.length) == 0) {
+        if (other.length == name.length && memcmp(other.bytes, name.bytes, name.length) == 0)
             return false;
-        }
     }
     if (envp->settled_count == ENVP_ENTRIES_MAX) {
         builder->too_many = true;
@@ -138,9 +133,8 @@ static void add_einhorn(struct builder *builder, const struct envp_request *requ
     struct text *text = open_variable(builder, "EINHORN_FDS=");
 
     for (size_t i = 0; i < request->listener_count; i++) {
-        if (i > 0) {
+        if (i > 0)
             text_add_char(text, ' ');
-        }
         text_add_unsigned(text, FIRST_DESCRIPTOR + i);
     }
     close_variable(builder);
@@ -166,9 +160,8 @@ static void add_systemd(struct builder *builder, const struct envp_request *requ
     for (size_t i = 0; i < request->listener_count; i++) {
         const char *name = request->listeners[i].name;
 
-        if (i > 0) {
+        if (i > 0)
             text_add_char(text, ':');
-        }
         text_add(text, name == NULL || name[0] == '\0' ? "unknown" : name);
     }
     close_variable(builder);
@@ -186,9 +179,8 @@ static void add_starter(struct builder *builder, const struct envp_request *requ
     struct text *text = open_variable(builder, "SERVER_STARTER_PORT=");
 
     for (size_t i = 0; i < request->listener_count; i++) {
-        if (i > 0) {
+        if (i > 0)
             text_add_char(text, ';');
-        }
         text_add(text, request->listeners[i].starter);
         text_add_char(text, '=');
         text_add_unsigned(text, FIRST_DESCRIPTOR + i);
@@ -227,18 +219,14 @@ static void add_own(struct builder *builder, const struct envp_request *request)
 
 static void add_families(struct builder *builder, const struct envp_request *request)
 {
-    if ((request->families & ENVP_EINHORN) != 0) {
+    if ((request->families & ENVP_EINHORN) != 0)
         add_einhorn(builder, request);
-    }
-    if ((request->families & (ENVP_SYSTEMD | ENVP_SYSTEMD_NOPID)) != 0) {
+    if ((request->families & (ENVP_SYSTEMD | ENVP_SYSTEMD_NOPID)) != 0)
         add_systemd(builder, request);
-    }
-    if ((request->families & ENVP_STARTER) != 0) {
+    if ((request->families & ENVP_STARTER) != 0)
         add_starter(builder, request);
-    }
-    if ((request->families & ENVP_NGINX) != 0) {
+    if ((request->families & ENVP_NGINX) != 0)
         add_nginx(builder, request);
-    }
 }
 
 static bool is_settable(struct text_span name)
@@ -255,9 +243,8 @@ static void add_overrides(struct builder *builder, const struct envp_request *re
 
         /* A removed name is settled too, so that no weaker source can bring it back. */
         if (!is_settable(override->name) || !settle(builder, override->name) ||
-            override->value == NULL) {
+            override->value == NULL)
             continue;
-        }
         text = open_variable(builder, "");
         text_add_bytes(text, override->name.bytes, override->name.length);
         text_add_char(text, '=');
@@ -282,9 +269,8 @@ static void add_account(struct builder *builder, const struct envp_account *acco
         struct text_span name = text_span_of(variables[i].beginning);
 
         name.length -= 1; /* the '=' */
-        if (variables[i].value != NULL && settle(builder, name)) {
+        if (variables[i].value != NULL && settle(builder, name))
             add_string(builder, variables[i].beginning, variables[i].value);
-        }
     }
 }
 
@@ -294,13 +280,11 @@ static void add_inherited(struct builder *builder, char *const *inherited)
         const char *equals = strchr(*inherited, '=');
         struct text_span name;
 
-        if (equals == NULL) {
+        if (equals == NULL)
             continue;
-        }
         name = (struct text_span){*inherited, (size_t)(equals - *inherited)};
-        if (is_settable(name) && settle(builder, name)) {
+        if (is_settable(name) && settle(builder, name))
             add_entry(builder, *inherited);
-        }
     }
 }
 
@@ -326,9 +310,8 @@ enum envp_error envp_build(struct envp *envp, const struct envp_request *request
         envp->pid_gap = NULL;
     }
     envp->entries[envp->count] = NULL;
-    if (builder.too_many) {
+    if (builder.too_many)
         return ENVP_ERR_ENTRIES;
-    }
     return builder.text.overflow ? ENVP_ERR_BYTES : ENVP_OK;
 }
 
@@ -351,9 +334,8 @@ void envp_write_pid(char *gap, int64_t pid)
 {
     struct text text;
 
-    if (gap == NULL) {
+    if (gap == NULL)
         return;
-    }
     text_init(&text, gap, ENVP_PID_WIDTH + 1);
     text_add_signed(&text, pid);
 }
@@ -362,10 +344,8 @@ const char *envp_find(char *const *entries, const char *name)
 {
     size_t length = strlen(name);
 
-    for (; *entries != NULL; entries++) {
-        if (strncmp(*entries, name, length) == 0 && (*entries)[length] == '=') {
+    for (; *entries != NULL; entries++)
+        if (strncmp(*entries, name, length) == 0 && (*entries)[length] == '=')
             return *entries + length + 1;
-        }
-    }
     return NULL;
 }

@@ -107,19 +107,17 @@ static int child_move(const struct os_move *move)
 static int child_report_before(const struct os_spawn *plan, size_t next)
 {
     int at = plan->report;
-    for (size_t i = plan->move_count; i > next; i--) {
+    for (size_t i = plan->move_count; i > next; i--)
         if (plan->moves[i - 1].to == at)
             at = plan->moves[i - 1].from;
-    }
     return at;
 }
 
 static void child_arrange(const struct os_spawn *plan)
 {
-    for (size_t i = 0; i < plan->move_count; i++) {
+    for (size_t i = 0; i < plan->move_count; i++)
         if (child_move(&plan->moves[i]) < 0)
             child_fail(child_report_before(plan, i), OS_STEP_DESCRIPTOR, errno);
-    }
 }
 
 /* An id of -1, which means "no change" to relatives of these calls, is an error to them. */

@@ -28,9 +28,8 @@ void text_add_bytes(struct text *text, const char *bytes, size_t length)
         length = room;
     }
     /* An empty span may have no bytes at all, and memcpy must not be given NULL. */
-    if (length > 0) {
+    if (length > 0)
         memcpy(text->bytes + text->length, bytes, length);
-    }
     text->length += length;
     text->bytes[text->length] = '\0';
 }
@@ -55,9 +54,8 @@ void text_add_padded(struct text *text, uint64_t number, unsigned width)
         number /= 10;
     } while (number > 0);
 
-    for (size_t written = sizeof digits - first; written < width; written++) {
+    for (size_t written = sizeof digits - first; written < width; written++)
         text_add_char(text, '0');
-    }
     text_add_bytes(text, digits + first, sizeof digits - first);
 }
 
@@ -121,16 +119,14 @@ bool text_read_number(
 {
     uint64_t value = 0;
 
-    if (length == 0) {
+    if (length == 0)
         return false;
-    }
     for (size_t i = 0; i < length; i++) {
         unsigned digit = (unsigned)(unsigned char)bytes[i] - '0';
 
         /* Compared before it is added, so that the sum can never wrap. */
-        if (digit >= base || digit > maximum || value > (maximum - digit) / base) {
+        if (digit >= base || digit > maximum || value > (maximum - digit) / base)
             return false;
-        }
         value = value * base + digit;
     }
     *number = value;
@@ -139,14 +135,11 @@ bool text_read_number(
 
 int text_hex_digit(char c)
 {
-    if (c >= '0' && c <= '9') {
+    if (c >= '0' && c <= '9')
         return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
+    if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
+    if (c >= 'A' && c <= 'F')
         return c - 'A' + 10;
-    }
     return -1;
 }

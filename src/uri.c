@@ -28,15 +28,12 @@ static bool read_path(const struct uri_reading *reading, struct uri_part part)
         part.from += 1;
         return uri_read_word(reading, part, URI_WORD_ABSTRACT, uri->path, &uri->path_length);
     }
-    if (uri_starts_with(reading, part, "//")) {
+    if (uri_starts_with(reading, part, "//"))
         part.from += 2;
-    }
-    if (part.from < part.to && reading->bytes[part.from] != '/') {
+    if (part.from < part.to && reading->bytes[part.from] != '/')
         return uri_fail(reading, URI_ERR_PATH_RELATIVE, part.from);
-    }
-    if (!uri_read_word(reading, part, URI_WORD_PATH, uri->path, &uri->path_length)) {
+    if (!uri_read_word(reading, part, URI_WORD_PATH, uri->path, &uri->path_length))
         return false;
-    }
     if (uri->path[uri->path_length - 1] == '/') {
         size_t written = reading->bytes[part.to - 1] == '/' ? 1 : strlen("%2F");
 
@@ -51,9 +48,8 @@ static bool read_descriptor(const struct uri_reading *reading, struct uri_part p
     uint64_t number;
     size_t length;
 
-    if (!uri_read_word(reading, part, URI_WORD_FD, uri->fd_name, &length)) {
+    if (!uri_read_word(reading, part, URI_WORD_FD, uri->fd_name, &length))
         return false;
-    }
 
     /* With a sign it is a number that somebody got wrong, not a name. */
     size_t sign = uri->fd_name[0] == '-' || uri->fd_name[0] == '+';
@@ -100,15 +96,13 @@ static const size_t scheme_count = sizeof schemes / sizeof schemes[0];
 
 static bool is_scheme(struct text_span span, const char *name)
 {
-    if (span.length != strlen(name)) {
+    if (span.length != strlen(name))
         return false;
-    }
     for (size_t i = 0; i < span.length; i++) {
         char c = span.bytes[i];
 
-        if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != name[i]) {
+        if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != name[i])
             return false;
-        }
     }
     return true;
 }
@@ -119,9 +113,8 @@ static const struct scheme *read_scheme(const struct uri_reading *reading, struc
     size_t end = 0;
 
     while (end < reading->length && (uri_is_service_byte(reading->bytes[end]) ||
-                                        reading->bytes[end] == '+' || reading->bytes[end] == '.')) {
+                                        reading->bytes[end] == '+' || reading->bytes[end] == '.'))
         end++;
-    }
 
     *part = (struct uri_part){end, reading->length};
     bool colon = uri_starts_with(reading, *part, ":");
@@ -148,37 +141,30 @@ static const struct scheme *read_scheme(const struct uri_reading *reading, struc
 static bool read_place(
     const struct uri_reading *reading, const struct scheme *scheme, struct uri_part part)
 {
-    if (!scheme->slashes) {
+    if (!scheme->slashes)
         return scheme->read(reading, part);
-    }
     for (int i = 0; i < 2; i++) {
-        if (!uri_starts_with(reading, part, "/")) {
+        if (!uri_starts_with(reading, part, "/"))
             return uri_fail(reading, URI_ERR_SLASHES, part.from);
-        }
         part.from++;
     }
 
     struct uri_part authority = {part.from, uri_find(reading, part, '/')};
 
-    if (!scheme->read(reading, authority)) {
+    if (!scheme->read(reading, authority))
         return false;
-    }
     return authority.to == part.to || uri_fail(reading, URI_ERR_TRAILING, authority.to);
 }
 
 static bool check_bytes(const struct uri_reading *reading)
 {
-    if (reading->length == 0) {
+    if (reading->length == 0)
         return uri_fail(reading, URI_ERR_EMPTY, 0);
-    }
-    if (reading->length > LIMIT_URI) {
+    if (reading->length > LIMIT_URI)
         return uri_fail(reading, URI_ERR_TOO_LONG, LIMIT_URI);
-    }
-    for (size_t at = 0; at < reading->length; at++) {
-        if (reading->bytes[at] <= ' ' || reading->bytes[at] > '~') {
+    for (size_t at = 0; at < reading->length; at++)
+        if (reading->bytes[at] <= ' ' || reading->bytes[at] > '~')
             return uri_fail(reading, URI_ERR_BYTE, at);
-        }
-    }
     return true;
 }
 
@@ -187,21 +173,18 @@ bool uri_parse(const char *bytes, size_t length, struct uri *uri, struct uri_fai
     struct uri_reading reading = {bytes, length, uri, failure};
     struct uri_part part;
 
-    if (!check_bytes(&reading)) {
+    if (!check_bytes(&reading))
         return false;
-    }
 
     const struct scheme *scheme = read_scheme(&reading, &part);
 
-    if (scheme == NULL) {
+    if (scheme == NULL)
         return false;
-    }
 
     size_t fragment = uri_find(&reading, part, '#');
 
-    if (fragment < length) {
+    if (fragment < length)
         return uri_fail(&reading, URI_ERR_FRAGMENT, fragment);
-    }
     *uri = (struct uri){.source = {bytes, length}, .kind = scheme->kind, .family = scheme->family};
     part.to = uri_find(&reading, part, '?');
     return read_place(&reading, scheme, part) &&
@@ -214,12 +197,10 @@ const char *uri_scheme(enum uri_kind kind, enum uri_family family)
     const char *name = "";
 
     /* Where a kind has rows for each family, the one without a family stands first. */
-    for (size_t i = 0; i < scheme_count; i++) {
+    for (size_t i = 0; i < scheme_count; i++)
         if (schemes[i].kind == kind &&
-            (schemes[i].family == family || schemes[i].family == URI_ANY_FAMILY)) {
+            (schemes[i].family == family || schemes[i].family == URI_ANY_FAMILY))
             name = schemes[i].name;
-        }
-    }
     return name;
 }
 

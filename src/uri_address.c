@@ -31,9 +31,8 @@ static bool is_address(
     char copy[INET6_ADDRSTRLEN];
     size_t length = part.to - part.from;
 
-    if (length >= sizeof copy) {
+    if (length >= sizeof copy)
         return false;
-    }
     memcpy(copy, reading->bytes + part.from, length);
     copy[length] = '\0';
     return inet_pton(family, copy, address) == 1;
@@ -46,12 +45,10 @@ static bool is_bare_ipv6(const struct uri_reading *reading, struct uri_part part
     struct uri_part head = {part.from, uri_find(reading, part, '%')};
     size_t colon = head.to;
 
-    while (colon > head.from && reading->bytes[colon - 1] != ':') {
+    while (colon > head.from && reading->bytes[colon - 1] != ':')
         colon--;
-    }
-    if (colon == head.from) {
+    if (colon == head.from)
         return false;
-    }
     return is_address(reading, head, AF_INET6, address) ||
            is_address(reading, (struct uri_part){head.from, colon - 1}, AF_INET6, address);
 }
@@ -90,18 +87,16 @@ static bool check_host_name(const struct uri_reading *reading, struct uri_part h
 
     for (size_t at = host.from; at < host.to; at++) {
         if (at > label && bytes[at] == '.') {
-            if (bytes[at - 1] == '-') {
+            if (bytes[at - 1] == '-')
                 return uri_fail(reading, URI_ERR_HOST, at - 1);
-            }
             label = at + 1;
         } else if (!is_host_byte(bytes[at]) || (at == label && bytes[at] == '-') ||
                    at - label == LABEL_MAX) {
             return uri_fail(reading, URI_ERR_HOST, at);
         }
     }
-    if (bytes[host.to - 1] == '-') {
+    if (bytes[host.to - 1] == '-')
         return uri_fail(reading, URI_ERR_HOST, host.to - 1);
-    }
     return true;
 }
 
@@ -116,31 +111,26 @@ static bool read_ipv6(const struct uri_reading *reading, struct uri_part host)
     if (!is_address(reading, literal, AF_INET6, address)) {
         size_t at = literal.from;
 
-        while (at < literal.to && is_ipv6_byte(reading->bytes[at])) {
+        while (at < literal.to && is_ipv6_byte(reading->bytes[at]))
             at++;
-        }
         return uri_fail(reading, URI_ERR_IPV6, at < literal.to ? at : literal.from);
     }
-    if (uri->family == URI_IPV4) {
+    if (uri->family == URI_IPV4)
         return uri_fail(reading, URI_ERR_FAMILY, host.from);
-    }
     uri->family = URI_IPV6;
     uri->host_is_address = true;
     memcpy(uri->host, reading->bytes + literal.from, length);
 
-    if (literal.to == inside.to) {
+    if (literal.to == inside.to)
         return true;
-    }
-    if (address[0] != 0xfe || (address[1] & 0xc0) != 0x80) {
+    if (address[0] != 0xfe || (address[1] & 0xc0) != 0x80)
         return uri_fail(reading, URI_ERR_ZONE, literal.to);
-    }
 
     struct uri_part zone = {literal.to + 1, inside.to};
 
     /* RFC 6874 escapes the '%' itself; but 25 and nothing more is an interface's number. */
-    if (zone.to - zone.from > 2 && uri_starts_with(reading, zone, "25")) {
+    if (zone.to - zone.from > 2 && uri_starts_with(reading, zone, "25"))
         zone.from += 2;
-    }
     return uri_read_word(reading, zone, URI_WORD_ZONE, uri->zone, &length);
 }
 
@@ -153,21 +143,17 @@ static bool read_host(const struct uri_reading *reading, struct uri_part host)
         uri->host_is_address = true;
         return true;
     }
-    if (reading->bytes[host.from] == '[') {
+    if (reading->bytes[host.from] == '[')
         return read_ipv6(reading, host);
-    }
-    if (length > URI_HOST_MAX) {
+    if (length > URI_HOST_MAX)
         return uri_fail(reading, URI_ERR_HOST_TOO_LONG, host.from + URI_HOST_MAX);
-    }
     if (is_numeric_host(reading, host)) {
         unsigned char address[sizeof(struct in_addr)];
 
-        if (!is_address(reading, host, AF_INET, address)) {
+        if (!is_address(reading, host, AF_INET, address))
             return uri_fail(reading, URI_ERR_IPV4, host.from);
-        }
-        if (uri->family == URI_IPV6) {
+        if (uri->family == URI_IPV6)
             return uri_fail(reading, URI_ERR_FAMILY, host.from);
-        }
         uri->family = URI_IPV4;
         uri->host_is_address = true;
     } else if (!check_host_name(reading, host)) {
@@ -183,16 +169,14 @@ static bool read_port(const struct uri_reading *reading, struct uri_part port)
     uint64_t number;
     size_t length;
 
-    if (!uri_read_word(reading, port, URI_WORD_PORT, uri->service, &length)) {
+    if (!uri_read_word(reading, port, URI_WORD_PORT, uri->service, &length))
         return false;
-    }
     if (strspn(uri->service, "0123456789-") < length) {
         uri->port = URI_PORT_NAMED;
         return true;
     }
-    if (!text_read_number(uri->service, length, 10, UINT16_MAX, &number)) {
+    if (!text_read_number(uri->service, length, 10, UINT16_MAX, &number))
         return uri_fail(reading, URI_ERR_PORT, port.from);
-    }
     uri->service[0] = '\0';
     uri->port = (int)number;
     return true;
@@ -208,22 +192,18 @@ static bool split_host(
     size_t close = uri_find(reading, rest, ']');
 
     if (bracketed) {
-        if (close == part.to) {
+        if (close == part.to)
             return uri_fail(reading, URI_ERR_BRACKET, part.to);
-        }
         rest.from = close + 1;
         close = uri_find(reading, rest, ']');
     }
-    if (open < part.to || close < part.to) {
+    if (open < part.to || close < part.to)
         return uri_fail(reading, URI_ERR_BRACKET, open < close ? open : close);
-    }
-    if (!bracketed && is_bare_ipv6(reading, part)) {
+    if (!bracketed && is_bare_ipv6(reading, part))
         return uri_fail(reading, URI_ERR_IPV6_BRACKETS, part.from);
-    }
     host->to = bracketed ? rest.from : uri_find(reading, rest, ':');
-    if (!uri_starts_with(reading, (struct uri_part){host->to, part.to}, ":")) {
+    if (!uri_starts_with(reading, (struct uri_part){host->to, part.to}, ":"))
         return uri_fail(reading, URI_ERR_PORT_MISSING, host->to);
-    }
     return true;
 }
 
@@ -232,9 +212,8 @@ bool uri_read_address(const struct uri_reading *reading, struct uri_part part)
     struct uri_part host = part;
     size_t at_sign = uri_find(reading, part, '@');
 
-    if (at_sign < part.to) {
+    if (at_sign < part.to)
         return uri_fail(reading, URI_ERR_USERINFO, at_sign);
-    }
     /* Before the literal settles the family: tcp://[::]:80 serves IPv4 too (rule L3). */
     reading->uri->v6only = reading->uri->family == URI_IPV6;
     return split_host(reading, part, &host) && read_host(reading, host) &&

@@ -68,9 +68,8 @@ const char *uri_error_text(enum uri_error error)
 static void add_shown(struct text *text, const char *bytes, size_t length, size_t maximum)
 {
     text_add_quoted(text, bytes, length < maximum ? length : maximum);
-    if (length > maximum) {
+    if (length > maximum)
         text_add(text, "...");
-    }
 }
 
 void uri_add_failure(

@@ -40,9 +40,8 @@ static bool store_boolean(const char *value, size_t length, void *member)
 
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         *target = text_span_is(span, pairs[i][true]);
-        if (*target || text_span_is(span, pairs[i][false])) {
+        if (*target || text_span_is(span, pairs[i][false]))
             return true;
-        }
     }
     return false;
 }
@@ -52,9 +51,8 @@ static bool store_number(const char *value, size_t length, void *member)
     int *target = member;
     uint64_t number;
 
-    if (!text_read_number(value, length, 10, INT32_MAX, &number) || number == 0) {
+    if (!text_read_number(value, length, 10, INT32_MAX, &number) || number == 0)
         return false;
-    }
     *target = (int)number;
     return true;
 }
@@ -64,9 +62,8 @@ static bool store_mode(const char *value, size_t length, void *member)
     unsigned *target = member;
     uint64_t number;
 
-    if (!text_read_number(value, length, 8, 0777, &number)) {
+    if (!text_read_number(value, length, 8, 0777, &number))
         return false;
-    }
     *target = (unsigned)number;
     return true;
 }
@@ -119,44 +116,35 @@ static bool read_option(const struct uri_reading *reading, struct uri_part part)
     struct text_span span = {reading->bytes + name.from, name.to - name.from};
     size_t i = 0;
 
-    if (span.length == 0) {
+    if (span.length == 0)
         return uri_fail(reading, URI_ERR_OPTION_SYNTAX, name.from);
-    }
-    while (i < URI_OPTION_COUNT && !text_span_is(span, options[i].name)) {
+    while (i < URI_OPTION_COUNT && !text_span_is(span, options[i].name))
         i++;
-    }
-    if (i == URI_OPTION_COUNT) {
+    if (i == URI_OPTION_COUNT)
         return uri_fail(reading, URI_ERR_OPTION_UNKNOWN, name.from);
-    }
-    if (!is_known_here(&options[i], uri)) {
+    if (!is_known_here(&options[i], uri))
         return uri_fail(reading, URI_ERR_OPTION_KIND, name.from);
-    }
-    if ((uri->given & 1u << i) != 0) {
+    if ((uri->given & 1u << i) != 0)
         return uri_fail(reading, URI_ERR_OPTION_REPEATED, name.from);
-    }
-    if (name.to == part.to) {
+    if (name.to == part.to)
         return uri_fail(reading, URI_ERR_OPTION_SYNTAX, name.to);
-    }
     uri->given |= 1u << i;
 
     struct uri_part value = {name.to + 1, part.to};
     char text[URI_WORD_MAX + 1];
     size_t length;
 
-    if (!uri_read_word(reading, value, options[i].word, text, &length)) {
+    if (!uri_read_word(reading, value, options[i].word, text, &length))
         return false;
-    }
-    if (!options[i].store(text, length, (char *)uri + options[i].member)) {
+    if (!options[i].store(text, length, (char *)uri + options[i].member))
         return uri_fail_word(reading, value, options[i].word);
-    }
     return true;
 }
 
 bool uri_read_options(const struct uri_reading *reading, struct uri_part part)
 {
-    if (part.from == part.to) {
+    if (part.from == part.to)
         return uri_fail(reading, URI_ERR_QUERY_EMPTY, part.from);
-    }
     for (;;) {
         struct uri_part option = {part.from, uri_find(reading, part, '&')};
 
@@ -170,9 +158,8 @@ bool uri_read_options(const struct uri_reading *reading, struct uri_part part)
             }
             return false;
         }
-        if (option.to == part.to) {
+        if (option.to == part.to)
             return true;
-        }
         part.from = option.to + 1;
     }
 }

@@ -126,12 +126,10 @@ static bool read_byte(
     int high = whole ? text_hex_digit(bytes[1]) : -1;
     int low = whole ? text_hex_digit(bytes[2]) : -1;
 
-    if (high < 0 || low < 0) {
+    if (high < 0 || low < 0)
         return uri_fail(reading, URI_ERR_ESCAPE, part->from);
-    }
-    if (high == 0 && low == 0) {
+    if (high == 0 && low == 0)
         return uri_fail(reading, URI_ERR_ESCAPE_NUL, part->from);
-    }
     *c = (char)(high * 16 + low);
     part->from += 3;
     return true;
@@ -143,22 +141,18 @@ bool uri_read_word(const struct uri_reading *reading, struct uri_part part, enum
     const struct word *row = &words[word];
     size_t count = 0;
 
-    if (part.from == part.to) {
+    if (part.from == part.to)
         return uri_fail(reading, row->missing != URI_OK ? row->missing : row->wrong, part.from);
-    }
     while (part.from < part.to) {
         size_t at = part.from;
         char c;
 
-        if (!read_byte(reading, &part, row->escapes, &c)) {
+        if (!read_byte(reading, &part, row->escapes, &c))
             return false;
-        }
-        if (!row->allows(c)) {
+        if (!row->allows(c))
             return uri_fail(reading, row->wrong, at);
-        }
-        if (count == row->maximum) {
+        if (count == row->maximum)
             return uri_fail(reading, row->too_long != URI_OK ? row->too_long : row->wrong, at);
-        }
         out[count++] = c;
     }
     out[count] = '\0';

@@ -65,10 +65,10 @@ class Launch:
     """One run of the program: its environment, its wrapper's report, and all its descendants.
 
     Every descendant is found by its session or by a variable of the test's own, so also one that
-    made itself a session.
+    made itself a session. `starter` is what stands before all other words, see starter.py.
     """
 
-    def __init__(self, arguments, env=None, binary=None, **popen):
+    def __init__(self, arguments, env=None, binary=None, starter=(), **popen):
         self.mark = f"TEST_RUN={uuid.uuid4().hex}"
         self._reports = Path(tempfile.mkdtemp(prefix="smreport", dir="/tmp")) if WRAPPER else None
         if self._reports:
@@ -77,7 +77,7 @@ class Launch:
         if user is not None:
             popen.setdefault("group", user)
             popen.setdefault("extra_groups", [])
-        self.command = [*self._wrapper(), binary or BINARY, *map(str, arguments)]
+        self.command = [*starter, *self._wrapper(), binary or BINARY, *map(str, arguments)]
         try:
             self.process = subprocess.Popen(
                 self.command, env=self._environment(env or {}), start_new_session=True, **popen
@@ -222,7 +222,7 @@ class Master:
     env        changes to the environment; None as value removes a variable
     stderr     None: read into `log`; else what subprocess takes, and there is no log
     orderly    when the test is over: end by TERM, and expect that nothing is left
-    Whatever else subprocess.Popen takes: cwd, user, stdin, stdout, pass_fds, preexec_fn ...
+    Whatever else Launch and subprocess.Popen take: binary, starter, cwd, user, stdin, pass_fds ...
     """
 
     def __init__(

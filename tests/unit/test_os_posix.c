@@ -142,13 +142,24 @@ static int before_each(void **state)
 {
     (void)state;
     open_before = open_count();
-    return 0;
+    return os.signals_block(&os); /* a test that fails jumps out and loses a part of the mask */
+}
+
+static void area_empty(void)
+{
+    DIR *directory = opendir(area);
+    assert_non_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        (void)unlinkat(dirfd(directory), entry->d_name,
+            entry->d_type == DT_DIR ? AT_REMOVEDIR : 0); /* not "." and ".." */
+    closedir(directory);
 }
 
 static int after_each(void **state)
 {
     int status;
     (void)state;
+    area_empty();
     assert_int_equal(open_count(), open_before);
     assert_int_equal(os.reap(&os, &status), -ECHILD);
     return 0;
@@ -262,7 +273,6 @@ static void test_nothing_below_3(void **state)
 {
     (void)state;
     in_copy(body_above_standard, NULL);
-    assert_int_equal(os.file_remove(&os, in_area("broken")), 0);
 }
 
 /* --- signals --- */
@@ -577,7 +587,6 @@ static void test_worker_failures(void **state)
                     strerror(report.error));
         }
     }
-    assert_int_equal(unlink(script) + unlink(text), 0);
 }
 
 /* Rules: E10 */
@@ -706,7 +715,6 @@ static void test_watching(void **state)
     assert_int_equal(os.watch_add(&os, set, outer, 1, false, false), -EINVAL);
     assert_int_equal(os.close(&os, file) + os.close(&os, ends[1]), 0);
     assert_int_equal(os.close(&os, outer) + os.close(&os, set), 0);
-    assert_int_equal(os.file_remove(&os, in_area("plain")), 0);
 }
 
 static void nothing(int signal)
@@ -878,7 +886,6 @@ static void test_outputs_that_are_full(void **state)
         close(sink.fd);
         close(sink.reader);
     }
-    assert_int_equal(os.file_remove(&os, in_area("fifo")), 0);
 }
 
 /* Rules: O3 */
@@ -907,7 +914,6 @@ static void test_outputs_that_are_broken(void **state)
         os.output_close(&os, &output);
         close(sink.fd);
     }
-    assert_int_equal(os.file_remove(&os, in_area("fifo")), 0);
 }
 
 /* Rules: O1 O3 */
@@ -932,7 +938,6 @@ static void test_outputs_that_never_wait(void **state)
         close(fd);
     }
     assert_int_equal(os.output_open(&os, 99, &output), -EBADF);
-    assert_int_equal(os.file_remove(&os, in_area("file")), 0);
 }
 
 /* After a change of user neither a pipe nor a terminal of root can be opened anew. */
@@ -1012,7 +1017,6 @@ static void test_datagrams(void **state)
     assert_int_equal(os.datagrams_send(&os, client, parts + 1, 1), -ECONNREFUSED);
     assert_int_equal(os.datagram_open(&os, path), -ECONNREFUSED);
     assert_int_equal(os.close(&os, client), 0);
-    assert_int_equal(os.file_remove(&os, path), 0);
 }
 
 /* --- sockets --- */
@@ -1069,7 +1073,6 @@ static void test_unix_sockets(void **state)
         assert_int_equal(os.close(&os, clients[--count]), 0);
     assert_int_equal(os.socket_connect(&os, 99, &address), -EBADF);
     assert_int_equal(os.close(&os, fd), 0);
-    assert_int_equal(os.file_remove(&os, in_area("sock")), 0);
 }
 
 /* --- files --- */
@@ -1121,7 +1124,6 @@ static void test_files_as_they_are(void **state)
     assert_int_equal(os.file_pin(&os, in_area("regular")), -ENOENT);
     assert_int_equal(os.file_remove(&os, in_area("regular")), -ENOENT);
     assert_int_equal(os.file_remove(&os, in_area("directory")), -EISDIR);
-    assert_int_equal(rmdir(in_area("directory")), 0);
 }
 
 /* Rules: L7 */
@@ -1217,8 +1219,7 @@ static void test_directories(void **state)
     assert_int_equal(os.directory_names(&os, area, names, 9), -ENAMETOOLONG);
     assert_int_equal(os.directory_names(&os, in_area("none"), names, 9), -ENOENT);
     assert_int_equal(os.directory_names(&os, in_area("one"), names, 9), -ENOTDIR);
-    assert_int_equal(os.file_remove(&os, in_area("one")), 0);
-    assert_int_equal(os.file_remove(&os, in_area("other")), 0);
+    area_empty();
     assert_int_equal(os.directory_names(&os, area, names, 0), 0);
 }
 
@@ -1272,9 +1273,6 @@ static void test_file_heads(void **state)
             assert_memory_equal(text, "long", 4);
     }
     assert_int_equal(os.file_head(&os, in_area("none"), "file", text, sizeof text), -ENOENT);
-    assert_int_equal(rmdir(in_area("directory")), 0);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        (void)unlink(in_area(cases[i].name));
 }
 
 /* --- look-ups --- */
@@ -1349,13 +1347,13 @@ static int before_all(void **state)
     assert_int_equal(os.process_id(&os), getpid());
     assert_int_equal(os.user_id(&os), geteuid());
     assert_non_null(mkdtemp(area));
-    return os.signals_block(&os);
+    return 0;
 }
 
 static int after_all(void **state)
 {
     (void)state;
-    return rmdir(area); /* each test has tidied up */
+    return rmdir(area);
 }
 
 /* A timer that cannot be blocked, for a call that waits although it must not. */
