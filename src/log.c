@@ -10,15 +10,21 @@ enum { STANDARD_ERROR = 2 };
 
 /* --- the queue --- */
 
-/* The text of what is free at the queue's end, after moving what is queued to its front if `need`
- * bytes would not fit otherwise. */
+/* Moves what is queued to the queue's front. */
+static void queue_compact(struct log *log)
+{
+    if (log->head == 0)
+        return;
+    memmove(log->queue, log->queue + log->head, log->tail - log->head);
+    log->tail -= log->head;
+    log->head = 0;
+}
+
+/* The text of what is free at the queue's end, with `need` bytes of room if there are so many. */
 static struct text queue_text(struct log *log, size_t need)
 {
-    if (LOG_QUEUE_SIZE - log->tail < need && log->head > 0) {
-        memmove(log->queue, log->queue + log->head, log->tail - log->head);
-        log->tail -= log->head;
-        log->head = 0;
-    }
+    if (LOG_QUEUE_SIZE - log->tail < need)
+        queue_compact(log);
     struct text text;
     text_init(&text, log->queue + log->tail, LOG_QUEUE_SIZE - log->tail + 1);
     return text;
@@ -85,6 +91,34 @@ void log_add_record(struct log *log, const struct childlog_record *record)
     text_add_bytes(&text, log->prefix.bytes, log->prefix.length);
     log_form_add_message(&log->form, &text, record->line, record->cut);
     log->tail += text.length;
+}
+
+/* A prefix of up to so many bytes is copied as that many: a fixed size is a few moves, and what is
+ * too much is overwritten by the line. */
+enum { PREFIX_COPY = 64 };
+
+size_t log_add_lines(struct log *log, const char *bytes, size_t length)
+{
+    size_t cap = log_line_cap(log), prefix = log->prefix.length;
+    if (log->form.format == LOG_FORMAT_JSON || prefix > PREFIX_COPY || log_batch_full(log))
+        return 0;
+    /* Below a full batch there is always room for a line more, if the queue begins at its front. */
+    queue_compact(log);
+    const char *at = bytes, *end = bytes + length;
+    char *to = log->queue + log->tail, *full = log->queue + LOG_BATCH;
+    while (at < end && to < full) {
+        size_t left = (size_t)(end - at);
+        const char *newline = memchr(at, '\n', left <= cap ? left : cap + 1);
+        if (!newline)
+            break;
+        size_t line = (size_t)(newline + 1 - at);
+        memcpy(to, log->prefix_bytes, PREFIX_COPY);
+        memcpy(to + prefix, at, line);
+        to += prefix + line;
+        at += line;
+    }
+    log->tail = (size_t)(to - log->queue);
+    return (size_t)(at - bytes);
 }
 
 /* --- lines out --- */

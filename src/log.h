@@ -83,6 +83,14 @@ void log_begin_worker(struct log *log, pid_t worker);
 /* Queues one record of the worker that log_begin_worker named; log_has_room() must hold. */
 void log_add_record(struct log *log, const struct childlog_record *record);
 
+/*
+ * Queues whole lines from the front of `bytes`, of the worker that log_begin_worker named: the fast
+ * way for the many, where a record is the prefix and the bytes as they are. Stops at what
+ * log_add_record() has to take (an unfinished or overlong line, a form with escapes) and when a
+ * batch is full. Returns how many bytes were taken, 0 or up to and with a newline.
+ */
+size_t log_add_lines(struct log *log, const char *bytes, size_t length);
+
 /* Writes what can be written without waiting. */
 void log_flush(struct log *log);
 

@@ -27,12 +27,16 @@ static bool pass_on(struct relay *relay)
     size_t cap = log_line_cap(log);
     struct childlog_record record;
     log_begin_worker(log, relay->sources[relay->held].worker);
+    struct childlog *unfinished = &relay->unfinished[relay->held];
     while (length) {
         if (log_batch_full(log))
             log_flush(log);
         if (!log_has_room(log))
             break;
-        if (childlog_next(&relay->unfinished[relay->held], &bytes, &length, cap, &record))
+        size_t taken = unfinished->kept ? 0 : log_add_lines(log, bytes, length);
+        bytes += taken;
+        length -= taken;
+        if (!taken && childlog_next(unfinished, &bytes, &length, cap, &record))
             log_add_record(log, &record);
     }
     relay->at = relay->end - length;

@@ -170,6 +170,52 @@ static void test_every_form_bounds_its_records(void **state)
     }
 }
 
+/* Rules: O2 */
+static void test_whole_lines_take_the_fast_way(void **state)
+{
+    static char longest[LIMIT_LOG_LINE + 2];
+    static const struct {
+        const char *bytes;
+        size_t taken;
+    } cases[] = {{"a\nbb\n\nunfinished", 6}, {"unfinished", 0}, {"", 0}, {"\n", 1}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        set_up(state);
+        open_log(LOG_FORMAT_TEXT);
+        log_begin_worker(&log_, 77);
+        size_t taken = log_add_lines(&log_, cases[i].bytes, strlen(cases[i].bytes));
+        assert_int_equal(taken, cases[i].taken);
+        log_flush(&log_);
+        if (i == 0)
+            assert_string_equal(fake.output, STAMP "[77] a\n" STAMP "[77] bb\n" STAMP "[77] \n");
+    }
+
+    /* A line of the greatest length is taken, a longer one is left to be cut. */
+    memset(longest, 'x', sizeof longest);
+    longest[LIMIT_LOG_LINE] = '\n';
+    assert_int_equal(log_add_lines(&log_, longest, sizeof longest), LIMIT_LOG_LINE + 1);
+    longest[LIMIT_LOG_LINE] = 'x';
+    longest[LIMIT_LOG_LINE + 1] = '\n';
+    assert_int_equal(log_add_lines(&log_, longest, sizeof longest), 0);
+
+    /* Nor does it go on beyond a batch. */
+    fake.output_room = 0;
+    longest[LIMIT_LOG_LINE] = '\n';
+    size_t lines = 0;
+    while (log_add_lines(&log_, longest, LIMIT_LOG_LINE + 1))
+        lines++;
+    assert_true(log_batch_full(&log_));
+    assert_in_range(lines, 1, LOG_BATCH / LIMIT_LOG_LINE);
+}
+
+/* Rules: O1 O2 */
+static void test_json_has_no_fast_way(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_JSON);
+    log_begin_worker(&log_, 77);
+    assert_int_equal(log_add_lines(&log_, "a\n", 2), 0);
+}
+
 /* --- a way out that is stuck --- */
 
 /* Rules: O3 */
@@ -417,6 +463,8 @@ int main(void)
         cmocka_unit_test_setup(test_json_names_the_severity_of_our_own_lines, set_up),
         cmocka_unit_test_setup(test_syslog_gets_a_datagram_a_line, set_up),
         cmocka_unit_test_setup(test_every_form_bounds_its_records, set_up),
+        cmocka_unit_test_setup(test_whole_lines_take_the_fast_way, set_up),
+        cmocka_unit_test_setup(test_json_has_no_fast_way, set_up),
         cmocka_unit_test_setup(test_a_stuck_reader_loses_nothing, set_up),
         cmocka_unit_test_setup(test_what_the_output_still_holds_is_not_out, set_up),
         cmocka_unit_test_setup(test_a_stuck_reader_leaves_room_for_our_own_lines, set_up),
