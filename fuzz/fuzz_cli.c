@@ -24,9 +24,8 @@ static struct config config;
 static void check_error(const struct text *error)
 {
     CHECK(error->length > 0 && !error->overflow);
-    for (size_t i = 0; i < error->length; i++) {
+    for (size_t i = 0; i < error->length; i++)
         CHECK(error->bytes[i] >= ' ' && error->bytes[i] <= '~');
-    }
 }
 
 static void check_account(struct text_span name)
@@ -106,9 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bytes[size] = '\0';
     for (char *piece = bytes; piece < bytes + size; piece += strlen(piece) + 1) {
         if (strncmp(piece, prefix, strlen(prefix)) == 0) {
-            if (variables < PIECES_MAX) {
+            if (variables < PIECES_MAX)
                 environment[variables++] = piece;
-            }
         } else if (argc <= PIECES_MAX) {
             argv[argc++] = piece;
         }

@@ -41,9 +41,8 @@ static void read_line(struct envp_request *request, char *line, size_t length, s
 
     switch (line[0]) {
     case 'i':
-        if (inherited_count < SOURCES_MAX) {
+        if (inherited_count < SOURCES_MAX)
             inherited[inherited_count++] = text;
-        }
         break;
     case 's':
         if (request->override_count < SOURCES_MAX && blank != NULL) {
@@ -52,17 +51,15 @@ static void read_line(struct envp_request *request, char *line, size_t length, s
         }
         break;
     case 'r':
-        if (request->override_count < SOURCES_MAX) {
+        if (request->override_count < SOURCES_MAX)
             overrides[request->override_count++] = (struct envp_override){.name = {text, rest}};
-        }
         break;
     case 'a':
         request->account = (struct envp_account){text, text, text};
         break;
     case 'n':
-        if (*named < LISTENERS_MAX) {
+        if (*named < LISTENERS_MAX)
             listeners[(*named)++].name = text;
-        }
         break;
     default:
         break;
@@ -84,9 +81,8 @@ static void read_request(struct envp_request *request, char *bytes, size_t size)
         line += 1;
         next = memchr(line, '\n', (size_t)(end - line));
         *(next == NULL ? end : next) = '\0';
-        if (line[0] != '\0') {
+        if (line[0] != '\0')
             read_line(request, line, (size_t)((next == NULL ? end : next) - line), &named);
-        }
         line = next;
     }
 }
@@ -120,15 +116,12 @@ static bool is_kept_from_workers(struct text_span name)
     for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++) {
         size_t length = strlen(beginnings[i]);
 
-        if (name.length >= length && memcmp(name.bytes, beginnings[i], length) == 0) {
+        if (name.length >= length && memcmp(name.bytes, beginnings[i], length) == 0)
             return true;
-        }
     }
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (text_span_is(name, names[i])) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (text_span_is(name, names[i]))
             return true;
-        }
-    }
     return false;
 }
 
@@ -157,11 +150,9 @@ static bool is_asked_for(const struct envp_request *request, const char *entry)
         return (request->families & ENVP_SYSTEMD) != 0 &&
                (request->families & ENVP_SYSTEMD_NOPID) == 0;
     }
-    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
-        if (starts_with(entry, allowed[i].prefix)) {
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
+        if (starts_with(entry, allowed[i].prefix))
             return allowed[i].families == ~0u || (request->families & allowed[i].families) != 0;
-        }
-    }
     return false;
 }
 
@@ -203,9 +194,8 @@ static void check_entry(const struct envp_request *request, size_t index)
     size_t length = 0;
     const char *value;
 
-    for (size_t i = 0; i < index; i++) {
+    for (size_t i = 0; i < index; i++)
         CHECK(!same_name(envp.entries[i], name));
-    }
     if (is_kept_from_workers(name)) {
         CHECK(is_asked_for(request, entry));
         CHECK(entry >= envp.bytes && entry < envp.bytes + sizeof envp.bytes);
@@ -223,12 +213,10 @@ static void check_source(const struct envp_request *request, struct text_span na
     bool found = false;
 
     if (name.length == 0 || memchr(name.bytes, '=', name.length) != NULL ||
-        memchr(name.bytes, '\0', name.length) != NULL || is_kept_from_workers(name)) {
+        memchr(name.bytes, '\0', name.length) != NULL || is_kept_from_workers(name))
         return;
-    }
-    for (size_t i = 0; i < envp.count; i++) {
+    for (size_t i = 0; i < envp.count; i++)
         found = found || same_name(envp.entries[i], name);
-    }
     CHECK(found == (expected_value(request, name, &length) != NULL));
 }
 
@@ -239,15 +227,12 @@ static void check_pid_gap(const struct envp_request *request)
 
     CHECK((envp.pid_gap != NULL) == ((request->families & ENVP_SYSTEMD) != 0 &&
                                         (request->families & ENVP_SYSTEMD_NOPID) == 0));
-    for (size_t i = 0; i < envp.count; i++) {
-        if (starts_with(envp.entries[i], "LISTEN_PID=")) {
+    for (size_t i = 0; i < envp.count; i++)
+        if (starts_with(envp.entries[i], "LISTEN_PID="))
             value = envp.entries[i] + strlen("LISTEN_PID=");
-        }
-    }
     CHECK(value == envp.pid_gap);
-    if (value == NULL) {
+    if (value == NULL)
         return;
-    }
     CHECK(strlen(value) == ENVP_PID_WIDTH);
     next = value[ENVP_PID_WIDTH + 1];
     envp_write_pid(envp.pid_gap, INT32_MAX);
@@ -260,15 +245,12 @@ static void check_block(const struct envp_request *request)
 {
     CHECK(envp.count <= ENVP_ENTRIES_MAX && envp.entries[envp.count] == NULL);
     check_pid_gap(request);
-    for (size_t i = 0; i < envp.count; i++) {
+    for (size_t i = 0; i < envp.count; i++)
         check_entry(request, i);
-    }
-    for (size_t i = 0; i < request->override_count; i++) {
+    for (size_t i = 0; i < request->override_count; i++)
         check_source(request, overrides[i].name);
-    }
-    for (size_t i = 0; i < inherited_count; i++) {
+    for (size_t i = 0; i < inherited_count; i++)
         check_source(request, (struct text_span){inherited[i], strcspn(inherited[i], "=")});
-    }
 }
 
 /* Rules: E2 E3 E4 E5 E6 E8 E9 */
@@ -283,12 +265,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     char *bytes;
 
-    if (size < 3) {
+    if (size < 3)
         return 0;
-    }
-    for (size_t i = 0; i < LISTENERS_MAX; i++) {
+    for (size_t i = 0; i < LISTENERS_MAX; i++)
         listeners[i] = (struct envp_listener){NULL, "127.0.0.1:80", "tcp://127.0.0.1:80"};
-    }
     inherited_count = 0;
     bytes = malloc(size + 1);
     CHECK(bytes != NULL);

@@ -44,9 +44,8 @@ static void check_failure(const char *bytes, size_t size, const struct uri_failu
     text_init(&text, line, sizeof line);
     uri_add_failure(&text, bytes, size, failure);
     CHECK(!text.overflow);
-    for (size_t i = 0; i < text.length; i++) {
+    for (size_t i = 0; i < text.length; i++)
         CHECK(text.bytes[i] >= ' ' && text.bytes[i] <= '~');
-    }
 }
 
 static void check_place(const struct uri *uri)
@@ -70,9 +69,8 @@ static void check_place(const struct uri *uri)
         CHECK(uri->family == URI_ANY_FAMILY && !uri->v6only);
         CHECK_TEXT(uri->path, 1);
         CHECK(uri->path_length == strlen(uri->path));
-        if (!uri->abstract) {
+        if (!uri->abstract)
             CHECK(uri->path[0] == '/' && uri->path[uri->path_length - 1] != '/');
-        }
         break;
     case URI_FD:
         CHECK(uri->fd >= URI_FD_NAMED);
@@ -96,18 +94,14 @@ static uint32_t known_options(const struct uri *uri)
         known |= 1u << URI_OPT_REUSEPORT | 1u << URI_OPT_FREEBIND | 1u << URI_OPT_DEVICE;
         known |= uri->family != URI_IPV4 ? 1u << URI_OPT_V6ONLY : 0;
     }
-    if (tcp) {
+    if (tcp)
         known |= 1u << URI_OPT_NODELAY | 1u << URI_OPT_DEFER_ACCEPT | 1u << URI_OPT_FASTOPEN;
-    }
-    if (internet || local) {
+    if (internet || local)
         known |= 1u << URI_OPT_RCVBUF | 1u << URI_OPT_SNDBUF;
-    }
-    if (local && !uri->abstract) {
+    if (local && !uri->abstract)
         known |= 1u << URI_OPT_MODE | 1u << URI_OPT_USER | 1u << URI_OPT_GROUP;
-    }
-    if (tcp || uri->kind == URI_UNIX || uri->kind == URI_UNIXPACKET) {
+    if (tcp || uri->kind == URI_UNIX || uri->kind == URI_UNIXPACKET)
         known |= 1u << URI_OPT_BACKLOG;
-    }
     return known;
 }
 
