@@ -13,10 +13,11 @@
 
 enum {
     FIRST_DESCRIPTOR = 3, /* of the listeners, rule E1 */
+    OWN_NAMES = 32,       /* more than the names that a block has whatever its listeners */
     TABLE_SIZE = 2 * ENVP_ENTRIES_MAX,
 };
 
-_Static_assert((TABLE_SIZE & (TABLE_SIZE - 1)) == 0, "the table's size is used as a mask");
+_Static_assert((TABLE_SIZE & (TABLE_SIZE - 1)) == 0, "the table's size is a power of two");
 _Static_assert(ENVP_ENTRIES_MAX < UINT16_MAX, "the table's cells hold an index plus 1");
 
 static const char *const private_prefixes[] = {
@@ -38,6 +39,7 @@ static const char *const private_names[] = {
 struct builder {
     struct envp *envp;
     struct text text;
+    size_t cells; /* of the table that are in use: a power of two, at least twice the names */
     bool too_many;
 };
 
@@ -72,9 +74,9 @@ static uint32_t hash_of(struct text_span name)
 static bool settle(struct builder *builder, struct text_span name)
 {
     struct envp *envp = builder->envp;
-    uint32_t cell = hash_of(name) & (TABLE_SIZE - 1);
+    size_t cell = hash_of(name) & (builder->cells - 1);
 
-    for (; envp->table[cell] != 0; cell = (cell + 1) & (TABLE_SIZE - 1)) {
+    for (; envp->table[cell] != 0; cell = (cell + 1) & (builder->cells - 1)) {
         struct text_span other = envp->settled[envp->table[cell] - 1];
 
         if (other.length == name.length && memcmp(other.bytes, name.bytes, name.length) == 0)
@@ -288,6 +290,19 @@ static void add_inherited(struct builder *builder, char *const *inherited)
     }
 }
 
+/* A small environment touches little of the large table: that keeps an idle master small. */
+static void clear_table(struct builder *builder, const struct envp_request *request)
+{
+    size_t names = OWN_NAMES + 2 * request->listener_count + request->override_count;
+
+    for (char *const *entry = request->inherited; *entry != NULL; entry++)
+        names++;
+    builder->cells = 1;
+    while (builder->cells < 2 * names && builder->cells < TABLE_SIZE)
+        builder->cells *= 2;
+    memset(builder->envp->table, 0, builder->cells * sizeof builder->envp->table[0]);
+}
+
 enum envp_error envp_build(struct envp *envp, const struct envp_request *request)
 {
     struct builder builder = {.envp = envp};
@@ -295,7 +310,7 @@ enum envp_error envp_build(struct envp *envp, const struct envp_request *request
     envp->count = 0;
     envp->pid_gap = NULL;
     envp->settled_count = 0;
-    memset(envp->table, 0, sizeof envp->table);
+    clear_table(&builder, request);
     text_init(&builder.text, envp->bytes, sizeof envp->bytes);
 
     add_own(&builder, request);

@@ -373,21 +373,21 @@ bool listeners_open(struct listeners *listeners, struct os *os, const struct uri
     size_t count, bool uris_default, const struct listener_activation *activation,
     struct text *error)
 {
-    struct listener_targets targets;
+    struct listener_targets *targets = &listeners->targets;
     bool done = true;
 
     listeners->count = 0;
-    if (!find_targets(&targets, os, uris, count, uris_default, activation, error))
+    if (!find_targets(targets, os, uris, count, uris_default, activation, error))
         return false;
-    for (size_t i = 0; i < targets.count; i++)
+    for (size_t i = 0; i < targets->count; i++)
         clear(&listeners->items[i]);
-    listeners->count = targets.count;
-    for (size_t i = 0; done && i < targets.count; i++)
-        done = targets.items[i].inherited >= 0
-                   ? inherit(&listeners->items[i], os, &targets.items[i], error)
-                   : make(&listeners->items[i], os, &targets.items[i], error);
+    listeners->count = targets->count;
+    for (size_t i = 0; done && i < targets->count; i++)
+        done = targets->items[i].inherited >= 0
+                   ? inherit(&listeners->items[i], os, &targets->items[i], error)
+                   : make(&listeners->items[i], os, &targets->items[i], error);
     if (done)
-        close_originals(&targets, os);
+        close_originals(targets, os);
     else
         listeners_close(listeners, os);
     return done;

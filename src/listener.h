@@ -39,6 +39,7 @@ struct listener {
 struct listeners {
     struct listener items[LIMIT_LISTENERS];
     size_t count;
+    struct listener_targets targets; /* private to listeners_open */
 };
 
 /*
