@@ -132,18 +132,18 @@ bool setup_open(struct setup *setup, struct os *os, const struct config *config,
     settle(setup, os, config, environment);
     if (!look_up(setup, &path, error))
         return false;
+    if (!listeners_open(&setup->listeners, os, config->listeners, config->listener_count,
+            config->listeners_default, &setup->activation, error))
+        return false;
     if (needs_null_input(setup)) {
         setup->null_fd = os->null_open(os);
-        if (setup->null_fd < 0)
-            return refuse(error, "open", text_span_of("/dev/null"), strerror(-setup->null_fd));
+        if (setup->null_fd < 0) {
+            refuse(error, "open", text_span_of("/dev/null"), strerror(-setup->null_fd));
+            setup_close(setup);
+            return false;
+        }
     }
     setup->spawn_settings.null_fd = setup->null_fd;
-    if (!listeners_open(&setup->listeners, os, config->listeners, config->listener_count,
-            config->listeners_default, &setup->activation, error)) {
-        setup->listeners.count = 0;
-        setup_close(setup);
-        return false;
-    }
     show_listeners(setup);
     return true;
 }

@@ -464,21 +464,24 @@ int supervisor_run(struct os *os, const struct config *config, char *const *envi
     sup->status = 1;
 
     os->descriptors_seal(os);
+    /* The listeners come first: until then every descriptor above 2 is one that was passed. */
+    bool open = setup_open(&sup->setup, os, config, environment, &error);
     log_open(&sup->log, os, log_form(config), config->syslog ? config->syslog_socket : NULL);
     int failed = open_loop(sup);
-    if (failed < 0) {
+    if (open && failed < 0) {
         text_add(&error, "unable to set up the event loop: ");
         text_add(&error, strerror(-failed));
-        say_start_failed(sup, &error);
-        log_flush(&sup->log);
-    } else if (!setup_open(&sup->setup, os, config, environment, &error)) {
-        say_start_failed(sup, &error);
-        last_words(sup);
-    } else {
-        serve(sup);
-        last_words(sup);
-        setup_close(&sup->setup);
     }
+    if (error.length > 0)
+        say_start_failed(sup, &error);
+    else
+        serve(sup);
+    if (failed < 0)
+        log_flush(&sup->log);
+    else
+        last_words(sup);
+    if (open)
+        setup_close(&sup->setup);
     close_loop(sup);
     return sup->status;
 }

@@ -443,7 +443,7 @@ static void test_a_stuck_log_that_cannot_be_watched_is_tried_again(void **state)
     os_fake_signal_at(&fake, BEGIN + 1000, SIGTERM);
     os_fake_answer(
         &fake, &(struct os_fake_answer){
-                   .call = "watch_add", .arguments = "4 2 8589934592 w", .result = -EPERM});
+                   .call = "watch_add", .arguments = "5 2 8589934592 w", .result = -EPERM});
     assert_int_equal(run("-start=0 /bin/server"), 0);
     os_fake_done(&fake);
 }
