@@ -75,7 +75,9 @@ static void add_ipv6(struct text *text, const char *zone, const struct os_addres
 
     memcpy(&in6, &address->address, sizeof in6);
     text_add_char(text, '[');
-    text_add(text, inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host));
+    text_add(text, IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr)
+                       ? "::"
+                       : inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host));
     if (in6.sin6_scope_id != 0) {
         text_add(text, "%");
         if (zone != NULL && *zone != '\0')
@@ -88,11 +90,16 @@ static void add_ipv6(struct text *text, const char *zone, const struct os_addres
 
 static void add_ipv4(struct text *text, const struct os_address *address)
 {
-    char host[INET_ADDRSTRLEN];
     struct sockaddr_in in;
+    unsigned char bytes[sizeof in.sin_addr];
 
     memcpy(&in, &address->address, sizeof in);
-    text_add(text, inet_ntop(AF_INET, &in.sin_addr, host, sizeof host));
+    memcpy(bytes, &in.sin_addr, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        if (i > 0)
+            text_add_char(text, '.');
+        text_add_unsigned(text, bytes[i]);
+    }
 }
 
 static void add_internet(struct text *text, const char *zone, const struct os_address *address)

@@ -73,7 +73,7 @@ bool log_has_room(const struct log *log)
 
 bool log_batch_full(const struct log *log)
 {
-    return queued(log) >= LOG_BATCH;
+    return !log->blocked && queued(log) >= LOG_BATCH;
 }
 
 void log_begin_worker(struct log *log, pid_t worker)
@@ -169,11 +169,20 @@ static void queue_emptied(struct log *log)
         tell_lost(log);
 }
 
+/* Returns false when that has to wait. */
+static bool end_cut_line(struct log *log)
+{
+    ssize_t written = log->os->output_write(log->os, &log->output, "\n", 1);
+    log->blocked = written == -EAGAIN;
+    log->cut_off = log->midline = written != 1;
+    return !log->blocked;
+}
+
 static void flush_stream(struct log *log)
 {
     struct os *os = log->os;
-    if (log->cut_off && queued(log))
-        log->cut_off = log->midline = os->output_write(os, &log->output, "\n", 1) != 1;
+    if (log->cut_off && queued(log) && !end_cut_line(log))
+        return;
     while (queued(log)) {
         ssize_t written = os->output_write(os, &log->output, log->queue + log->head, queued(log));
         if (written == -EAGAIN) {

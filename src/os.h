@@ -54,7 +54,7 @@ struct os_user {
 
 /* Steps of a child between fork and exec, as they are told when one of them fails. */
 enum os_step {
-    OS_STEP_NONE,
+    OS_STEP_NONE,       /* all was done; what is left is to execute the command */
     OS_STEP_DESCRIPTOR, /* dup, fcntl */
     OS_STEP_PROCESS_GROUP,
     OS_STEP_SIGNALS,
@@ -66,7 +66,7 @@ enum os_step {
     OS_STEP_COUNT,
 };
 
-/* What a child writes to `report` before it gives up. It fits a pipe's atomic write. */
+/* What a child writes to `report`. It fits a pipe's atomic write. */
 struct os_report {
     int32_t step;  /* enum os_step */
     int32_t error; /* errno */
@@ -76,7 +76,8 @@ struct os_report {
  * One start of a worker. The parent's half forks; the child's half runs, in this order: moves, own
  * process group, group, supplementary groups, user, directory, every signal to its default and an
  * empty mask, the pid gap, exec. It calls async-signal-safe functions only; a step that fails is
- * written to `report` and the child ends with 127.
+ * written to `report` and the child ends with 127. Right before exec OS_STEP_NONE is written: the
+ * end of the pipe after that means success, and without it that the child was killed on its way.
  */
 struct os_spawn {
     const struct os_move *moves;
@@ -172,9 +173,8 @@ struct os {
     int (*kill_group)(struct os *os, pid_t pid, int signal);
 
     /* --- descriptors --- */
-    /* A pipe; the end to read from (ends[0]) does not block, the other does. `capacity` > 0 asks
-     * for so many bytes in between; the kernel may give less. */
-    int (*pipe_open)(struct os *os, int ends[2], size_t capacity);
+    /* A pipe; the end to read from (ends[0]) does not block, the other does. */
+    int (*pipe_open)(struct os *os, int ends[2]);
     ssize_t (*read)(struct os *os, int fd, void *buffer, size_t size);
     int (*close)(struct os *os, int fd);
     /* /dev/null, for reading and writing. */

@@ -57,7 +57,17 @@ int os_posix_opened_pair(long result, int ends[2])
 
 void os_posix_proc_path(char path[OS_POSIX_PROC_PATH], int fd)
 {
-    (void)snprintf(path, OS_POSIX_PROC_PATH, "/proc/self/fd/%d", fd);
+    /* Not snprintf(3): nothing else of stdio is used, and it makes much of it resident. */
+    char digits[3 * sizeof fd];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + fd % 10);
+        fd /= 10;
+    } while (fd > 0);
+    char *end = stpcpy(path, "/proc/self/fd/");
+    while (count > 0)
+        *end++ = digits[--count];
+    *end = '\0';
 }
 
 int os_posix_directory_walk(
@@ -130,7 +140,7 @@ static int descriptor_seal(void *context, const char *name)
     return 0;
 }
 
-/* For where close_range(2) is missing: under valgrind. */
+/* For where close_range(2) is missing or refused: old kernels, seccomp filters, valgrind. */
 static int descriptors_seal_each(void)
 {
     int directory = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -152,7 +162,7 @@ static int posix_descriptors_seal(struct os *os)
     }
     if (close_range(OS_POSIX_DESCRIPTOR_MIN, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
         return 0;
-    return errno == ENOSYS || errno == EINVAL ? descriptors_seal_each() : -errno;
+    return descriptors_seal_each();
 }
 
 /* --- descriptors --- */
@@ -171,7 +181,7 @@ static int posix_set_nonblocking(struct os *os, int fd)
     return os_posix_result(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
-static int posix_pipe_open(struct os *os, int ends[2], size_t capacity)
+static int posix_pipe_open(struct os *os, int ends[2])
 {
     int error = os_posix_opened_pair(pipe2(ends, O_CLOEXEC), ends);
     if (error < 0)
@@ -180,11 +190,8 @@ static int posix_pipe_open(struct os *os, int ends[2], size_t capacity)
     if (error < 0) {
         close(ends[0]);
         close(ends[1]);
-        return error;
     }
-    if (capacity > 0)
-        (void)fcntl(ends[1], F_SETPIPE_SZ, capacity < INT32_MAX ? (int)capacity : INT32_MAX);
-    return 0;
+    return error;
 }
 
 static ssize_t posix_read(struct os *os, int fd, void *buffer, size_t size)
@@ -367,5 +374,4 @@ void os_posix_init(struct os *os)
     os_posix_output_init(os);
     os_posix_file_init(os);
     os_posix_lookup_init(os);
-    tzset(); /* or each localtime_r(3) might read the zone's file anew */
 }

@@ -1,5 +1,5 @@
 /*
- * os_posix: the real implementation of the port, and the only file that calls the kernel.
+ * os_posix: the real implementation of the port, and the only room that calls the kernel.
  *
  * Owns: the rules that hold for every call: EINTR is retried, descriptors are close-on-exec from
  * birth and never below 3, a pid to signal is above 0. Leaves to others: what is done and why.

@@ -10,8 +10,10 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Each entry gets the table, and none of these needs it: there is no state. */
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -37,15 +39,31 @@ static int host_error(int code, int error, const char **why)
     }
 }
 
+/* A name server that does not answer must not hold up a stop: nothing is open yet, so the default
+ * action will do. Not as process 1: there the kernel would drop the signal. */
+static void stops_set_blocked(int how)
+{
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGQUIT);
+    if (getpid() != 1)
+        sigprocmask(how, &stops, NULL);
+}
+
 static int posix_host_find(struct os *os, const char *host, int family,
     struct os_address *addresses, size_t count, const char **why)
 {
     /* One socket type, or each address would come once for each. */
     const struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
+    stops_set_blocked(SIG_UNBLOCK);
     int code = getaddrinfo(host, NULL, &hints, &found);
+    int error = errno;
+    stops_set_blocked(SIG_BLOCK);
     if (code != 0)
-        return host_error(code, errno, why);
+        return host_error(code, error, why);
     size_t used = 0;
     for (const struct addrinfo *each = found; each != NULL && used < count; each = each->ai_next) {
         addresses[used] = (struct os_address){.length = each->ai_addrlen};

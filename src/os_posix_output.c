@@ -7,22 +7,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* Each entry gets the table, and none of these needs it: there is no state. */
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
 enum {
-    POLLED_BYTES = 256, /* what a terminal takes whenever poll(2) calls it writable */
+    POLLED_BYTES = 256,      /* written at once to a terminal that may make the write wait */
+    POLLED_LIMIT_US = 10000, /* and how long it may */
     DISCARD_BYTES = 4096,
 };
 
 /* A second open file description of the same pipe or terminal: its flags are nobody else's. */
-static bool output_reopen(struct os_output *output, int fd)
+static bool output_open_path(struct os_output *output, const char *path)
 {
-    char path[OS_POSIX_PROC_PATH];
-    os_posix_proc_path(path, fd);
     int reopened = os_posix_opened(
         TEMP_FAILURE_RETRY(open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)));
     if (reopened < 0)
@@ -31,6 +33,21 @@ static bool output_reopen(struct os_output *output, int fd)
     output->fd = reopened;
     output->owned = true;
     return true;
+}
+
+static bool output_reopen(struct os_output *output, int fd)
+{
+    char path[OS_POSIX_PROC_PATH];
+    os_posix_proc_path(path, fd);
+    return output_open_path(output, path);
+}
+
+/* The terminal that this session belongs to may be opened by everybody in it, whoever owns it. */
+static bool output_reopen_controlling(struct os_output *output, int fd)
+{
+    if (tcgetsid(fd) != getsid(0))
+        return false;
+    return output_open_path(output, "/dev/tty");
 }
 
 static int output_relay(struct os_output *output)
@@ -54,7 +71,7 @@ static int posix_output_open(struct os *os, int fd, struct os_output *output)
         output->kind = OS_OUTPUT_SOCKET;
     else if (!isatty(fd))
         output->kind = OS_OUTPUT_PLAIN;
-    else if (!output_reopen(output, fd))
+    else if (!output_reopen(output, fd) && !output_reopen_controlling(output, fd))
         output->kind = OS_OUTPUT_POLLED;
     return 0;
 }
@@ -99,16 +116,39 @@ static ssize_t output_write_relayed(
     return error == 0 || error == -EAGAIN ? taken : error;
 }
 
-/* The terminal's flags are shared, so the write may wait: it is kept smaller than the room that
- * poll(2) vouches for. */
+static void interrupt(int signal)
+{
+    (void)signal; /* the write that it interrupts is all that matters */
+}
+
+/*
+ * The terminal's flags are shared, and poll(2) promises room for a byte or two, so a write may
+ * wait: an alarm that repeats ends it then, whenever it begins.
+ */
 static ssize_t output_write_polled(int fd, const char *bytes, size_t length)
 {
+    const struct itimerval soon = {
+        .it_interval = {.tv_usec = POLLED_LIMIT_US}, .it_value = {.tv_usec = POLLED_LIMIT_US}};
+    const struct itimerval never = {.it_value = {.tv_usec = 0}};
+    const struct sigaction interrupting = {.sa_handler = interrupt}; /* no SA_RESTART */
     struct pollfd terminal = {.fd = fd, .events = POLLOUT};
+    struct sigaction before;
+    sigset_t alarms;
+
     int ready = os_posix_result(TEMP_FAILURE_RETRY(poll(&terminal, 1, 0)));
     if (ready <= 0)
         return ready < 0 ? ready : -EAGAIN;
-    size_t wanted = length < POLLED_BYTES ? length : POLLED_BYTES;
-    return os_posix_size(TEMP_FAILURE_RETRY(write(fd, bytes, wanted)));
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    sigaction(SIGALRM, &interrupting, &before);
+    sigprocmask(SIG_UNBLOCK, &alarms, NULL);
+    setitimer(ITIMER_REAL, &soon, NULL);
+    ssize_t written =
+        os_posix_size(write(fd, bytes, length < POLLED_BYTES ? length : POLLED_BYTES));
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigprocmask(SIG_BLOCK, &alarms, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    return written == -EINTR ? -EAGAIN : written;
 }
 
 static ssize_t posix_output_write(

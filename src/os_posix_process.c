@@ -66,8 +66,9 @@ static int posix_signals_block(struct os *os)
 static int posix_signals_open(struct os *os)
 {
     signals_reset();
-    /* SIGPIPE stays pending for ever: what it says, the write that failed says too. */
-    uint64_t taken = ~(SIGNALS_OPEN | SIGNAL_BIT(SIGPIPE));
+    /* These stay pending for ever: what they say, the write that failed says too. Taken, each
+     * failed write of the log would wake up the loop to write a line about it. */
+    uint64_t taken = ~(SIGNALS_OPEN | SIGNAL_BIT(SIGPIPE) | SIGNAL_BIT(SIGXFSZ));
     return os_posix_opened(
         syscall(SYS_signalfd4, -1, &taken, sizeof taken, SFD_CLOEXEC | SFD_NONBLOCK));
 }
@@ -87,11 +88,16 @@ static int posix_signals_read(struct os *os, int fd, int *signals, size_t count)
 
 /* --- the child's half of a start --- */
 
-_Noreturn static void child_fail(int report, enum os_step step, int error)
+static void child_tell(int report, enum os_step step, int error)
 {
     const struct os_report told = {.step = (int32_t)step, .error = (int32_t)error};
     ssize_t written = TEMP_FAILURE_RETRY(write(report, &told, sizeof told));
     (void)written; /* nobody is left to tell */
+}
+
+_Noreturn static void child_fail(int report, enum os_step step, int error)
+{
+    child_tell(report, step, error);
     _exit(127);
 }
 
@@ -129,8 +135,8 @@ static void child_become(const struct os_user *account, int report)
         child_fail(report, OS_STEP_GROUPS, errno);
     if (syscall(CALL_SETUID, account->uid) < 0)
         child_fail(report, OS_STEP_USER, errno);
-    /* A master that is not root but has capabilities would pass them on through exec. */
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+    /* What a master was started with would pass through exec. EINVAL: this kernel has none. */
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
         child_fail(report, OS_STEP_USER, errno);
 }
 
@@ -187,6 +193,7 @@ _Noreturn static void child_run(const struct os_spawn *plan)
         child_fail(plan->report, OS_STEP_SIGNALS, -error);
     if (plan->pid_gap != NULL)
         child_write_pid(plan->pid_gap, getpid());
+    child_tell(plan->report, OS_STEP_NONE, 0);
     child_fail(plan->report, OS_STEP_EXECUTE, child_execute(plan));
 }
 

@@ -2,9 +2,12 @@
 
 #include <errno.h>
 
-/* How often one worker's pipe is read at its end before others have their turn again: more than
- * fits into it, so that only a process that is still writing can leave something. */
-enum { DRAIN_READS = 2 + RELAY_PIPE / RELAY_READ };
+/* How often a pipe is read at its worker's end: more than fits into it, so that only a process that
+ * is still writing can leave something. */
+enum { DRAIN_READS = 4 };
+
+/* How often it is read at one wake-up, so that a flood takes fewer turns of the loop. */
+enum { PUMP_READS = 4 };
 
 static void source_close(struct relay *relay, size_t index)
 {
@@ -109,6 +112,12 @@ int relay_add(struct relay *relay, int fd, pid_t worker)
     return 0;
 }
 
+static void source_pump(struct relay *relay, size_t index)
+{
+    for (int reads = 0; reads < PUMP_READS && source_read(relay, index); reads++)
+        continue;
+}
+
 void relay_pump(struct relay *relay)
 {
     enum { READY_MAX = 32 };
@@ -116,7 +125,7 @@ void relay_pump(struct relay *relay)
     if (pass_on(relay)) {
         int count = relay->os->watch_wait(relay->os, relay->set, ready, READY_MAX, 0);
         for (int i = 0; i < count; i++)
-            source_read(relay, (size_t)ready[i].token);
+            source_pump(relay, (size_t)ready[i].token);
     }
     log_flush(relay->log);
 }
@@ -163,7 +172,9 @@ pid_t relay_worker_ended(struct relay *relay, pid_t worker)
         source->orphan = true;
         source->order = ++relay->orphaned;
         relay->orphans++;
-        return relay->orphans > LIMIT_ORPHANS ? close_oldest_orphan(relay) : 0;
+        /* Not while the log is stuck: what is in the pipes has not been read then. */
+        bool surplus = relay->orphans > LIMIT_ORPHANS && log_has_room(relay->log);
+        return surplus ? close_oldest_orphan(relay) : 0;
     }
     return 0;
 }

@@ -23,8 +23,6 @@
 enum {
     RELAY_SOURCES_MAX = LIMIT_SLOTS + LIMIT_ORPHANS,
     RELAY_READ = 128 * 1024,
-    /* Asked of the kernel for each pipe; it gives less to users who have many. */
-    RELAY_PIPE = 256 * 1024,
 };
 
 struct relay_source {

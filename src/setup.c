@@ -47,6 +47,9 @@ static bool find_account(struct setup *setup, struct text *error)
         if (failed < 0)
             return refuse(error, "find group", config->group,
                 failed == -ENOENT ? "there is no such group" : strerror(-failed));
+        /* The first of the list stands for the login's own group (getgrouplist(3)). */
+        if (account->group_count)
+            account->groups[0] = account->gid;
     } else if (account->gid == (gid_t)-1) {
         return refuse(error, "find a group for user", config->login,
             "a number without an account; expected LOGIN:GROUP");
@@ -85,7 +88,7 @@ static bool needs_null_input(const struct setup *setup)
     return setup->os->is_terminal(setup->os, 0);
 }
 
-static void settle(
+static void prepare(
     struct setup *setup, struct os *os, const struct config *config, char *const *environment)
 {
     setup->os = os;
@@ -105,6 +108,17 @@ static void settle(
         .relayed = !config->output_inherit,
     };
     spawn_open(&setup->spawn, os, &setup->spawn_settings, setup->argv);
+}
+
+/* Rules E1, E7: from here on nothing that was inherited reaches a worker by itself. */
+static bool seal(struct setup *setup, struct text *error)
+{
+    int failed = setup->os->descriptors_seal(setup->os);
+    if (failed == 0)
+        return true;
+    text_add(error, "unable to keep inherited descriptors from the workers: ");
+    text_add(error, strerror(-failed));
+    return false;
 }
 
 static bool look_up(struct setup *setup, const char **path, struct text *error)
@@ -129,8 +143,8 @@ bool setup_open(struct setup *setup, struct os *os, const struct config *config,
     char *const *environment, struct text *error)
 {
     const char *path;
-    settle(setup, os, config, environment);
-    if (!look_up(setup, &path, error))
+    prepare(setup, os, config, environment);
+    if (!seal(setup, error) || !look_up(setup, &path, error))
         return false;
     if (!listeners_open(&setup->listeners, os, config->listeners, config->listener_count,
             config->listeners_default, &setup->activation, error))
@@ -154,8 +168,13 @@ static void plan_worker(const struct setup *setup, const char *path, struct text
     text_add(plan, "run ");
     text_add_escaped(plan, path, strlen(path));
     for (size_t i = 0; i < config->argument_count; i++) {
+        size_t length = strlen(config->arguments[i]);
+        if (plan->size - plan->length < 4 * length + SETUP_PLAN_REST) {
+            text_add(plan, " ...");
+            break;
+        }
         text_add_char(plan, ' ');
-        text_add_escaped(plan, config->arguments[i], strlen(config->arguments[i]));
+        text_add_escaped(plan, config->arguments[i], length);
     }
     if (config->dir) {
         text_add(plan, " in ");
@@ -178,8 +197,8 @@ bool setup_check(struct setup *setup, struct os *os, const struct config *config
     char *const *environment, struct text *plan, struct text *error)
 {
     const char *path;
-    settle(setup, os, config, environment);
-    if (!look_up(setup, &path, error))
+    prepare(setup, os, config, environment);
+    if (!seal(setup, error) || !look_up(setup, &path, error))
         return false;
     if (!listeners_check(os, config->listeners, config->listener_count, config->listeners_default,
             &setup->activation, plan, error))

@@ -19,7 +19,9 @@
 
 enum {
     SETUP_ERROR_MAX = LISTENER_ERROR_MAX,
-    SETUP_PLAN_MAX = (LIMIT_LISTENERS + 8) * 512,
+    SETUP_PLAN_MAX = (LIMIT_LISTENERS + 64) * 512,
+    /* Of it, for what follows the arguments; those that would take it are left out. */
+    SETUP_PLAN_REST = 24 * 1024,
 };
 
 struct setup {

@@ -271,9 +271,9 @@ bool spawn_start(struct spawn *spawn, const struct spawn_order *order, struct sp
 
     if (!prepare(spawn, order, failure))
         return false;
-    int error = os->pipe_open(os, report, 0);
+    int error = os->pipe_open(os, report);
     if (error == 0 && settings->relayed)
-        error = os->pipe_open(os, output, settings->output_capacity);
+        error = os->pipe_open(os, output);
     if (error < 0) {
         *failure = (struct spawn_failure){SPAWN_STEP_PIPE, -error};
         goto fail;
@@ -307,17 +307,22 @@ fail:
     return false;
 }
 
-enum spawn_report spawn_read_report(struct os *os, int report, struct spawn_failure *failure)
+enum spawn_report spawn_read_report(
+    struct os *os, int report, bool *announced, struct spawn_failure *failure)
 {
     struct os_report message;
-    ssize_t got = os->read(os, report, &message, sizeof message);
-    if (got == -EAGAIN)
-        return SPAWN_PENDING;
-    if (got == sizeof message) {
-        *failure = (struct spawn_failure){message.step, message.error};
-        return SPAWN_FAILED;
+    for (;;) {
+        ssize_t got = os->read(os, report, &message, sizeof message);
+        if (got == -EAGAIN)
+            return SPAWN_PENDING;
+        if (got != sizeof message)
+            return *announced ? SPAWN_EXECUTED : SPAWN_DIED;
+        if (message.step != OS_STEP_NONE)
+            break;
+        *announced = true;
     }
-    return SPAWN_EXECUTED;
+    *failure = (struct spawn_failure){message.step, message.error};
+    return SPAWN_FAILED;
 }
 
 const char *spawn_step_text(int step)

@@ -52,7 +52,6 @@ struct spawn_settings {
     size_t listener_count;
     int null_fd;  /* /dev/null to be the worker's descriptor 0, or -1: it gets the master's */
     bool relayed; /* 1 and 2 go through a pipe; else they are the master's */
-    size_t output_capacity; /* asked for that pipe */
 };
 
 /* One start: what it is given ... */
@@ -74,7 +73,7 @@ struct spawn_failure {
     int error; /* errno */
 };
 
-/* Working storage; large, so keep it static. `arguments_max`: see spawn_open. */
+/* Working storage; large, so keep it static. */
 struct spawn {
     struct os *os;
     const struct spawn_settings *settings;
@@ -112,10 +111,12 @@ enum spawn_report {
     SPAWN_PENDING,  /* the child has not got so far yet */
     SPAWN_EXECUTED, /* the command runs: the pipe closed itself at exec */
     SPAWN_FAILED,   /* *failure says where; the child is ending */
+    SPAWN_DIED,     /* it ended before it came to execute the command */
 };
 
-/* What the child has reported by now. */
-enum spawn_report spawn_read_report(struct os *os, int report, struct spawn_failure *failure);
+/* What the child has reported by now. *announced is false at first, and kept from call to call. */
+enum spawn_report spawn_read_report(
+    struct os *os, int report, bool *announced, struct spawn_failure *failure);
 
 /* "execute", "change the directory of": goes between "unable to" and the command. Never NULL. */
 const char *spawn_step_text(int step);

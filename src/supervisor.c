@@ -16,10 +16,11 @@
 
 enum {
     READY_MAX = 64,
+    SIGNALS_MAX = 16,
     /* After a wait that failed; a fault that lasts must not become a busy loop. */
     WAIT_FAILED_PAUSE_MS = 20,
-    /* How often a stuck way out is tried that cannot be watched. */
-    UNWATCHED_LOG_MS = 100,
+    /* How often something is tried that should be watched, but cannot be at the moment. */
+    UNWATCHED_MS = 100,
     /* Each start has one result, or two; a failed rollout can be followed by another at once. */
     RESULTS_MAX = 4 * LIMIT_WORKERS,
 };
@@ -41,7 +42,8 @@ struct supervisor {
     bool relay_watched;
     bool ended;
     int status;
-    int reports[LIMIT_SLOTS]; /* report pipes, by slot; below 1: none (0 is never one) */
+    int reports[LIMIT_SLOTS];    /* report pipes, by slot; below 1: none (0 is never one) */
+    bool announced[LIMIT_SLOTS]; /* see spawn_read_report */
     /* Results of actions, to be fed to the core after the list in which they were asked for. */
     struct core_event results[RESULTS_MAX];
     size_t result_count;
@@ -96,6 +98,7 @@ static int adopt(struct supervisor *sup, unsigned slot, const struct spawn_child
         os->close(os, child->report);
     else
         sup->reports[slot] = child->report;
+    sup->announced[slot] = false;
     return error;
 }
 
@@ -138,8 +141,10 @@ static void do_signal(struct supervisor *sup, const struct core_action *action)
 {
     struct os *os = sup->os;
     pid_t pid = (pid_t)action->pid;
-    int error = action->group ? os->kill_group(os, pid, action->number)
-                              : os->kill_process(os, pid, action->number);
+    int error = action->group ? os->kill_group(os, pid, action->number) : -ESRCH;
+    /* A worker may have left its group: KILL has to find it there as well. */
+    if (error == -ESRCH || action->number == SIGKILL)
+        error = os->kill_process(os, pid, action->number);
     if (error < 0)
         supervisor_say_trouble(&sup->log, "unable to signal worker ", pid, strerror(-error));
 }
@@ -154,7 +159,7 @@ static void do_action(struct supervisor *sup, const struct core_action *action)
         do_signal(sup, action);
         break;
     case CORE_DO_SAY:
-        supervisor_say_action(&sup->log, sup->config->command, action);
+        supervisor_say_action(&sup->log, sup->config->command, sup->config->syslog, action);
         break;
     case CORE_DO_EXIT:
         sup->ended = true;
@@ -189,8 +194,11 @@ static void read_report(struct supervisor *sup, unsigned slot)
     struct core_event event;
     if (sup->reports[slot] <= 0)
         return;
-    switch (spawn_read_report(sup->os, sup->reports[slot], &failure)) {
+    switch (spawn_read_report(sup->os, sup->reports[slot], &sup->announced[slot], &failure)) {
     case SPAWN_PENDING:
+        return;
+    case SPAWN_DIED:
+        report_close(sup, slot);
         return;
     case SPAWN_EXECUTED:
         event = event_now(sup, CORE_EXECUTED);
@@ -264,7 +272,6 @@ static bool is_noise(int signal)
 /* A stop comes before a reload that came in with it: nothing is started in vain. */
 static void take_signals(struct supervisor *sup)
 {
-    enum { SIGNALS_MAX = 64 };
     int signals[SIGNALS_MAX];
     bool reload = false;
     for (;;) {
@@ -279,7 +286,7 @@ static void take_signals(struct supervisor *sup)
             else if (signals[i] != SIGCHLD && !is_noise(signals[i]))
                 supervisor_say_ignored(&sup->log, signals[i]);
         }
-        if (count < SIGNALS_MAX)
+        if (count <= 0)
             break;
     }
     if (reload) {
@@ -292,7 +299,7 @@ static void take_signals(struct supervisor *sup)
 
 /* Watches the log's way out while it is stuck, and the workers' pipes while there is room for what
  * is in them. */
-static void watch_log(struct supervisor *sup)
+static void watch_streams(struct supervisor *sup)
 {
     struct os *os = sup->os;
     int fd = log_waits_for(&sup->log);
@@ -323,9 +330,10 @@ static uint64_t next_deadline(const struct supervisor *sup, uint64_t now)
     uint64_t log = log_deadline(&sup->log);
     if (log < deadline)
         deadline = log;
-    bool unwatched = log_waits_for(&sup->log) >= 0 && sup->log_fd < 0;
-    if (unwatched && now + UNWATCHED_LOG_MS < deadline)
-        deadline = now + UNWATCHED_LOG_MS;
+    bool unwatched = (log_waits_for(&sup->log) >= 0 && sup->log_fd < 0) ||
+                     (relay_wants_input(&sup->relay) && !sup->relay_watched);
+    if (unwatched && now + UNWATCHED_MS < deadline)
+        deadline = now + UNWATCHED_MS;
     return deadline;
 }
 
@@ -333,7 +341,7 @@ static uint64_t next_deadline(const struct supervisor *sup, uint64_t now)
 static int wait_until(struct supervisor *sup, struct os_ready *ready, uint64_t until)
 {
     struct os *os = sup->os;
-    watch_log(sup);
+    watch_streams(sup);
     uint64_t now = os->clock_ms(os);
     uint64_t deadline = next_deadline(sup, now);
     if (until < deadline)
@@ -440,11 +448,12 @@ static void serve(struct supervisor *sup)
         struct core_event start = event_now(sup, CORE_START);
         feed(sup, &start);
     }
+    log_flush(&sup->log);
     while (!sup->ended)
         turn(sup);
 }
 
-static enum log_format log_form(const struct config *config)
+static enum log_format log_format_of(const struct config *config)
 {
     if (config->syslog)
         return LOG_FORMAT_SYSLOG;
@@ -463,10 +472,9 @@ int supervisor_run(struct os *os, const struct config *config, char *const *envi
     sup->config = config;
     sup->status = 1;
 
-    os->descriptors_seal(os);
     /* The listeners come first: until then every descriptor above 2 is one that was passed. */
     bool open = setup_open(&sup->setup, os, config, environment, &error);
-    log_open(&sup->log, os, log_form(config), config->syslog ? config->syslog_socket : NULL);
+    log_open(&sup->log, os, log_format_of(config), config->syslog ? config->syslog_socket : NULL);
     int failed = open_loop(sup);
     if (open && failed < 0) {
         text_add(&error, "unable to set up the event loop: ");
@@ -492,7 +500,6 @@ int supervisor_check(struct os *os, const struct config *config, char *const *en
     struct text error, plan;
     text_init(&error, the_supervisor.error, sizeof the_supervisor.error);
     text_init(&plan, plan_bytes, sizeof plan_bytes);
-    os->descriptors_seal(os);
     if (!setup_check(&the_supervisor.setup, os, config, environment, &plan, &error)) {
         console_complain(os, &error);
         return 1;

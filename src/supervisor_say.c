@@ -4,6 +4,7 @@
 #include <syslog.h>
 
 #include "cli.h"
+#include "console.h"
 #include "report.h"
 #include "spawn.h"
 #include "text.h"
@@ -15,7 +16,15 @@ static void say(struct log *log, int severity, const struct text *line)
     log_say(log, severity, line->bytes, line->length);
 }
 
-void supervisor_say_action(struct log *log, const char *command, const struct core_action *action)
+/* The first start belongs to whoever typed the command, too (rule C6). */
+static bool is_failed_first_start(const struct core_action *action)
+{
+    return action->generation == 1 &&
+           (action->say == CORE_SAY_NOT_SPAWNED || action->say == CORE_SAY_NOT_EXECUTED);
+}
+
+void supervisor_say_action(
+    struct log *log, const char *command, bool elsewhere, const struct core_action *action)
 {
     char buffer[LINE_SIZE];
     struct text line;
@@ -23,10 +32,12 @@ void supervisor_say_action(struct log *log, const char *command, const struct co
     struct report_words words = {
         .command = command,
         .step = spawn_step_text(action->step),
-        .reason = strerror(action->number),
+        .reason = strerrordesc_np(action->number),
     };
     int severity = report_add(&line, action, &words);
     say(log, severity, &line);
+    if (elsewhere && is_failed_first_start(action))
+        console_complain(log->os, &line);
 }
 
 void supervisor_say_listeners(struct log *log, const struct listeners *listeners)

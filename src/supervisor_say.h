@@ -7,14 +7,17 @@
 #ifndef SOCKETMASTER_SUPERVISOR_SAY_H
 #define SOCKETMASTER_SUPERVISOR_SAY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core.h"
 #include "listener.h"
 #include "log.h"
 
-/* The line for a CORE_DO_SAY; `command` is the workers'. */
-void supervisor_say_action(struct log *log, const char *command, const struct core_action *action);
+/* The line for a CORE_DO_SAY; `command` is the workers'. With `elsewhere` the log does not go to
+ * standard error: then a first start that fails is told there as well. */
+void supervisor_say_action(
+    struct log *log, const char *command, bool elsewhere, const struct core_action *action);
 
 /* A line for each listener, with its actual address. */
 void supervisor_say_listeners(struct log *log, const struct listeners *listeners);

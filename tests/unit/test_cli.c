@@ -101,33 +101,27 @@ static void describe_config(struct text *text)
     }
     assert_null(config.arguments[config.argument_count]);
     assert_true(config.listener_count >= 1);
-    for (size_t i = 0; i < config.listener_count; i++) {
-        if (!config.listeners_default) {
+    for (size_t i = 0; i < config.listener_count; i++)
+        if (!config.listeners_default)
             add_span_setting(text, "listen", config.listeners[i].source);
-        }
-    }
     add_number_setting(text, "start", config.start_ms, 3000);
-    if (config.stop_signal != SIGHUP) {
+    if (config.stop_signal != SIGHUP)
         add_setting(text, "stop-signal", cli_signal_name(config.stop_signal));
-    }
     add_number_setting(text, "stop", config.stop_ms, 0);
     add_number_setting(text, "max-draining", config.max_draining, 0);
     add_number_setting(text, "kill-group", config.kill_group, false);
     add_span_setting(text, "login", config.login);
     add_span_setting(text, "group", config.group);
-    if (config.dir != NULL) {
+    if (config.dir != NULL)
         add_setting(text, "dir", config.dir);
-    }
     add_number_setting(text, "env", config.families, ENVP_EINHORN | ENVP_SYSTEMD);
-    if (config.envdir != NULL) {
+    if (config.envdir != NULL)
         add_setting(text, "envdir", config.envdir);
-    }
     add_number_setting(text, "inherit", config.output_inherit, false);
     add_number_setting(text, "json", config.log == CLI_LOG_JSON, false);
     add_number_setting(text, "syslog", config.syslog, false);
-    if (strcmp(config.syslog_socket, "/dev/log") != 0) {
+    if (strcmp(config.syslog_socket, "/dev/log") != 0)
         add_setting(text, "syslog-socket", config.syslog_socket);
-    }
     add_number_setting(text, "check", config.check, false);
 }
 
@@ -424,9 +418,8 @@ static const struct value_case value_cases[] = {
 static void add_variable(struct text *text, const char *option)
 {
     text_add(text, "SOCKETMASTER_");
-    for (; *option != '\0'; option++) {
+    for (; *option != '\0'; option++)
         text_add_char(text, *option == '-' ? '_' : (char)(*option - ('a' - 'A')));
-    }
 }
 
 static void add_expectation(struct text *text, const char *place, const struct value_case *value)
@@ -479,18 +472,16 @@ static void check_value_in_the_environment(const struct value_case *value)
 static void each_option_knows_its_values(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(value_cases); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(value_cases); i++)
         check_value_on_the_command_line(&value_cases[i]);
-    }
 }
 
 /* Rules: C4 C5 */
 static void each_variable_is_read_like_its_option(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(value_cases); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(value_cases); i++)
         check_value_in_the_environment(&value_cases[i]);
-    }
 }
 
 /* A wrong variable does not matter once the command line names its option. */
@@ -502,9 +493,8 @@ static void the_command_line_wins_over_each_variable(void **state)
         char word[256], variable[64], expected[512];
         struct text text;
 
-        if (!value_cases[i].right) {
+        if (!value_cases[i].right)
             continue;
-        }
         text_init(&text, word, sizeof word);
         text_add_char(&text, '-');
         text_add(&text, value_cases[i].option);
@@ -647,9 +637,8 @@ static void as_many_listeners_as_there_may_be(void **state)
 
     (void)state;
     words[0] = program;
-    for (int i = 1; i <= LIMIT_LISTENERS; i++) {
+    for (int i = 1; i <= LIMIT_LISTENERS; i++)
         words[i] = option;
-    }
     words[1 + LIMIT_LISTENERS] = command;
     assert_int_equal(parse(LIMIT_LISTENERS + 2, words, no_variables), CLI_RUN);
     assert_int_equal(config.listener_count, LIMIT_LISTENERS);
@@ -662,9 +651,8 @@ static void as_many_listeners_as_there_may_be(void **state)
 
     text_init(&text, list, sizeof list);
     text_add(&text, "SOCKETMASTER_LISTEN=tcp://:1");
-    for (int i = 1; i < LIMIT_LISTENERS; i++) {
+    for (int i = 1; i < LIMIT_LISTENERS; i++)
         text_add(&text, " tcp://:1");
-    }
     assert_int_equal(parse(2, command_only, variables), CLI_RUN);
     assert_int_equal(config.listener_count, LIMIT_LISTENERS);
 
@@ -699,9 +687,8 @@ static void a_value_has_a_longest_length(void **state)
             text_init(&text, copies[0], sizeof copies[0]);
             text_add(&text, length_cases[i].option);
             text_add(&text, length_cases[i].before);
-            for (size_t j = affixes; j < length_cases[i].longest + excess; j++) {
+            for (size_t j = affixes; j < length_cases[i].longest + excess; j++)
                 text_add_char(&text, 'x');
-            }
             text_add(&text, length_cases[i].after);
             assert_false(text.overflow);
             assert_int_equal(parse(argc, argv, environment), excess == 0 ? CLI_RUN : CLI_WRONG);
@@ -738,9 +725,8 @@ static void an_error_has_room_for_any_value(void **state)
             word[start + length] = '\0';
             assert_int_equal(parse(2, words, no_variables), CLI_WRONG);
             assert_false(error.overflow);
-            for (size_t j = 0; j < error.length; j++) {
+            for (size_t j = 0; j < error.length; j++)
                 assert_in_range(error_buffer[j], ' ', '~');
-            }
         }
         assert_true(error.length > strlen(cases[i].end));
         assert_string_equal(error_buffer + error.length - strlen(cases[i].end), cases[i].end);
@@ -756,9 +742,8 @@ static void as_many_arguments_as_there_may_be(void **state)
     int argc = LIMIT_ARGUMENTS + 2;
 
     (void)state;
-    for (int i = 0; i < argc + 1; i++) {
+    for (int i = 0; i < argc + 1; i++)
         words[i] = word;
-    }
     assert_int_equal(parse(argc, words, nothing), CLI_RUN);
     assert_int_equal(config.argument_count, LIMIT_ARGUMENTS);
     assert_int_equal(parse(argc + 1, words, nothing), CLI_WRONG);
@@ -822,9 +807,8 @@ static void the_help_names_every_option_with_its_default(void **state)
     (void)state;
     text_init(&text, help, sizeof help);
     cli_add_help(&text);
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
         assert_non_null(strstr(help, parts[i]));
-    }
     for (size_t i = 0; i < ARRAY_SIZE(value_cases); i++) {
         char option[64];
 
@@ -895,9 +879,8 @@ static void what_is_no_signal_has_no_number(void **state)
     static const int numbers[] = {0, -1, 64, 65, INT32_MAX, INT32_MIN};
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         assert_int_equal(cli_signal_number(text_span_of(names[i])), 0);
-    }
     assert_int_equal(cli_signal_number((struct text_span){&letter, 1}), 0);
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
         assert_null(cli_signal_name(numbers[i]));

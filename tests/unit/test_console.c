@@ -115,7 +115,7 @@ static void test_a_complaint_survives_short_writes(void **state)
 }
 
 /* Rules: C5 C7 */
-static void test_a_blocked_output_gets_what_it_takes(void **state)
+static void test_an_output_that_stays_blocked_is_given_up(void **state)
 {
     static const struct {
         size_t room;
@@ -126,8 +126,23 @@ static void test_a_blocked_output_gets_what_it_takes(void **state)
         fake.output_room = cases[i].room;
         text_add(&text, "no");
         console_complain(&fake.os, &text);
-        expect_printed(CONSOLE_ERROR, cases[i].printed);
+        assert_string_equal(fake.output, cases[i].printed);
+        assert_in_range(os_fake_uses(&fake, "pause_ms"), 1, 1000);
+        os_fake_done(&fake);
     }
+}
+
+/* Rules: C7 */
+static void test_a_slow_reader_is_waited_for(void **state)
+{
+    (void)state;
+    static const struct os_fake_answer later = {.call = "output_write", .result = -EAGAIN};
+    for (int i = 0; i < 3; i++)
+        os_fake_answer(&fake, &later);
+    text_add(&text, "all of it");
+    console_print(&fake.os, CONSOLE_OUTPUT, &text);
+    assert_string_equal(fake.output, "all of it");
+    os_fake_done(&fake);
 }
 
 /* Rules: C5 C7 */
@@ -178,7 +193,8 @@ int main(void)
         cmocka_unit_test_setup(test_a_complaint_is_one_line, set_up),
         cmocka_unit_test_setup(test_short_writes_are_continued, set_up),
         cmocka_unit_test_setup(test_a_complaint_survives_short_writes, set_up),
-        cmocka_unit_test_setup(test_a_blocked_output_gets_what_it_takes, set_up),
+        cmocka_unit_test_setup(test_an_output_that_stays_blocked_is_given_up, set_up),
+        cmocka_unit_test_setup(test_a_slow_reader_is_waited_for, set_up),
         cmocka_unit_test_setup(test_a_broken_output_ends_the_printing, set_up),
         cmocka_unit_test_setup(test_an_output_that_is_not_open_is_left_alone, set_up),
     };

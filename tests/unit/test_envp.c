@@ -40,9 +40,8 @@ static size_t times_in_block(const char *entry)
 {
     size_t times = 0;
 
-    for (size_t i = 0; i < envp.count; i++) {
+    for (size_t i = 0; i < envp.count; i++)
         times += strcmp(envp.entries[i], entry) == 0;
-    }
     return times;
 }
 
@@ -57,9 +56,8 @@ static void assert_block(const char *what, const char *const *expected)
                 times_in_block(expected[count]));
         }
     }
-    if (envp.count != count) {
+    if (envp.count != count)
         fail_msg("%s: %zu variables in place of %zu", what, envp.count, count);
-    }
     assert_null(envp.entries[envp.count]);
 }
 
@@ -159,9 +157,8 @@ static void as_many_listeners_as_there_may_be(void **state)
         request_of(ENVP_EINHORN | ENVP_SYSTEMD | ENVP_STARTER | ENVP_NGINX);
 
     (void)state;
-    for (size_t i = 0; i < LIMIT_LISTENERS; i++) {
+    for (size_t i = 0; i < LIMIT_LISTENERS; i++)
         listeners[i] = two_listeners[0];
-    }
     request.listeners = listeners;
     request.listener_count = LIMIT_LISTENERS;
     assert_int_equal(envp_build(&envp, &request), ENVP_OK);
@@ -433,9 +430,8 @@ static void as_many_variables_as_there_may_be(void **state)
     assert_int_equal(envp_build(&envp, &request), ENVP_OK);
     assert_int_equal(envp.count, ENVP_ENTRIES_MAX);
     assert_null(envp.entries[ENVP_ENTRIES_MAX]);
-    for (size_t i = 0; i < ENVP_ENTRIES_MAX - OWN_COUNT; i++) {
+    for (size_t i = 0; i < ENVP_ENTRIES_MAX - OWN_COUNT; i++)
         assert_ptr_equal(envp.entries[OWN_COUNT + i], many[i]);
-    }
 
     inherit_many(&request, ENVP_ENTRIES_MAX - OWN_COUNT + 1);
     assert_int_equal(envp_build(&envp, &request), ENVP_ERR_ENTRIES);
@@ -456,9 +452,8 @@ static void as_many_removed_names_as_there_may_be(void **state)
 
     (void)state;
     inherit_many(&request, MANY);
-    for (size_t i = 0; i < MANY; i++) {
+    for (size_t i = 0; i < MANY; i++)
         overrides[i] = (struct envp_override){.name = {many[i], strcspn(many[i], "=")}};
-    }
     request.overrides = overrides;
     request.override_count = ENVP_ENTRIES_MAX;
     many[ENVP_ENTRIES_MAX] = NULL;
@@ -480,9 +475,8 @@ static void as_many_bytes_as_there_may_be(void **state)
     (void)state;
     memset(value, 'x', sizeof value);
     assert_int_equal(envp_build(&envp, &request), ENVP_OK);
-    for (size_t i = 0; i < envp.count; i++) {
+    for (size_t i = 0; i < envp.count; i++)
         used += strlen(envp.entries[i]) + 1;
-    }
 
     request.overrides = &override;
     request.override_count = 1;

@@ -15,8 +15,7 @@ static void test_pipes(void **state)
     int ends[2];
     char bytes[8];
     (void)state;
-    assert_int_equal(os.pipe_open(&os, ends, 256 * 1024), 0);
-    assert_int_equal(fcntl(ends[0], F_GETPIPE_SZ), 256 * 1024);
+    assert_int_equal(os.pipe_open(&os, ends), 0);
     assert_int_equal(os.is_nonblocking(&os, ends[0]), 1);
     assert_int_equal(os.is_nonblocking(&os, ends[1]), 0);
     assert_int_equal(fcntl(ends[0], F_GETFD), FD_CLOEXEC);
@@ -35,8 +34,6 @@ static void test_pipes(void **state)
     assert_int_equal(os.is_nonblocking(&os, 99), -EBADF);
     assert_int_equal(os.set_nonblocking(&os, 99), -EBADF);
     assert_int_equal(os.duplicate(&os, 99), -EBADF);
-    assert_int_equal(os.pipe_open(&os, ends, SIZE_MAX), 0); /* more than the kernel gives */
-    assert_int_equal(os.close(&os, ends[0]) + os.close(&os, ends[1]), 0);
 }
 
 /* Rules: O3 O4 */
@@ -47,7 +44,7 @@ static void test_watching(void **state)
     (void)state;
     int set = os.watch_open(&os);
     int outer = os.watch_open(&os);
-    assert_int_equal(os.pipe_open(&os, ends, 0), 0);
+    assert_int_equal(os.pipe_open(&os, ends), 0);
     assert_int_equal(os.watch_add(&os, set, ends[0], UINT64_MAX - 1, true, false), 0);
     assert_int_equal(os.watch_add(&os, outer, set, 5, true, false), 0);
     assert_int_equal(os.watch_wait(&os, outer, ready, 4, 0), 0);
@@ -72,7 +69,7 @@ static void test_watching(void **state)
     assert_true(ready[0].readable);
     assert_int_equal(os.close(&os, ends[0]), 0);
     assert_int_equal(os.watch_wait(&os, set, ready, 4, 0), 0);
-    assert_int_equal(os.pipe_open(&os, ends, 0), 0);
+    assert_int_equal(os.pipe_open(&os, ends), 0);
     assert_int_equal(os.set_nonblocking(&os, ends[1]), 0);
     while (write(ends[1], area, sizeof area) > 0)
         continue;

@@ -275,18 +275,18 @@ static const char whole[] = "-user=www-data:users -dir=/srv -envdir=/env -listen
                             "-listen=unix:///run/one?mode=600&user=nobody -listen=udp://:53 "
                             "/bin/server";
 
-static void furnish(void **state)
+static void furnish(void)
 {
-    set_up(state);
+    set_up(NULL);
     fake.descriptors[0].terminal = true;
     pass_socket(9, 80);
 }
 
 /* What a failure must leave: the passed descriptor as it was, no file, one line. Returns what the
  * start returned. */
-static bool run_injected(void **state, bool check, const char *call, size_t nth, bool *injected)
+static bool run_injected(bool check, const char *call, size_t nth, bool *injected)
 {
-    furnish(state);
+    furnish();
     os_fake_fail(&fake, call, nth, EIO);
     bool done = check ? check_in(whole, no_environment) : open_in(whole, no_environment);
     *injected = os_fake_uses(&fake, call) >= nth;
@@ -308,6 +308,7 @@ static bool run_injected(void **state, bool check, const char *call, size_t nth,
 /* Rules: C6 C7 L5 */
 static void test_each_call_that_fails_leaves_nothing(void **state)
 {
+    (void)state;
     static const char *const calls[] = {"user_find", "group_find", "directory_enterable",
         "directory_names", "file_head", "file_executable", "host_find", "service_find",
         "socket_get", "socket_open", "socket_set", "socket_bind", "socket_listen", "socket_address",
@@ -318,7 +319,7 @@ static void test_each_call_that_fails_leaves_nothing(void **state)
         for (int check = 0; check < 2; check++) {
             bool injected = true;
             for (size_t nth = 1; injected; nth++) {
-                bool done = run_injected(state, check, calls[i], nth, &injected);
+                bool done = run_injected(check, calls[i], nth, &injected);
                 if (done && injected)
                     fail_msg("failure %zu of %s was passed over", nth, calls[i]);
                 failures += injected;
@@ -334,6 +335,7 @@ static void test_each_call_that_fails_leaves_nothing(void **state)
 /* Rules: C6 L5 */
 static void test_everything_is_looked_up_before_anything_is_opened(void **state)
 {
+    (void)state;
     static const char *const order[] = {
         "user_find www-data\n",
         "group_find users\n",
@@ -344,7 +346,7 @@ static void test_everything_is_looked_up_before_anything_is_opened(void **state)
         "socket_bind ",
         "null_open\n",
     };
-    furnish(state);
+    furnish();
     open_well(whole);
     const char *at = fake.journal;
     for (size_t i = 0; i < COUNT(order); i++) {
@@ -568,7 +570,8 @@ static void test_passed_descriptors_stand_in_for_the_default(void **state)
 /* Rules: L6 L7 C6 */
 static void test_closing_removes_what_was_made(void **state)
 {
-    furnish(state);
+    (void)state;
+    furnish();
     open_well(whole);
     assert_non_null(os_fake_find(&fake, "/run/one"));
     setup_close(&setup);

@@ -328,18 +328,34 @@ static void test_any_failure_leaves_nothing_open(void **state)
 static void test_reads_what_the_child_reports(void **state)
 {
     (void)state;
+    bool announced = false;
     int fd = fake.os.null_open(&fake.os);
     os_fake_feed(&fake, fd, "", 0);
-    assert_int_equal(spawn_read_report(&fake.os, fd, &failure), SPAWN_PENDING);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_PENDING);
 
     struct os_report report = {.step = OS_STEP_USER, .error = EPERM};
     os_fake_feed(&fake, fd, &report, sizeof report);
-    assert_int_equal(spawn_read_report(&fake.os, fd, &failure), SPAWN_FAILED);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_FAILED);
     assert_int_equal(failure.step, OS_STEP_USER);
     assert_int_equal(failure.error, EPERM);
 
+    report = (struct os_report){.step = OS_STEP_NONE};
+    os_fake_feed(&fake, fd, &report, sizeof report);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_PENDING);
     os_fake_end(&fake, fd);
-    assert_int_equal(spawn_read_report(&fake.os, fd, &failure), SPAWN_EXECUTED);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_EXECUTED);
+    fake.os.close(&fake.os, fd);
+}
+
+/* Rules: R7 */
+static void test_the_end_of_the_report_alone_is_no_success(void **state)
+{
+    (void)state;
+    bool announced = false;
+    int fd = fake.os.null_open(&fake.os);
+    os_fake_feed(&fake, fd, "", 0);
+    os_fake_end(&fake, fd);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_DIED);
 }
 
 /* Rules: O6 */
@@ -366,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup(test_without_a_relay_there_is_no_pipe_for_output, set_up),
         cmocka_unit_test_setup(test_any_failure_leaves_nothing_open, set_up),
         cmocka_unit_test_setup(test_reads_what_the_child_reports, set_up),
+        cmocka_unit_test_setup(test_the_end_of_the_report_alone_is_no_success, set_up),
         cmocka_unit_test(test_every_step_has_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,6 +244,26 @@ static void test_a_new_worker_that_ends_too_early(void **state)
     }
 }
 
+static void reload_that_is_killed(struct os_fake *os, pid_t pid, int number)
+{
+    (void)pid;
+    os->next_dies = number;
+    os_fake_signal(os, SIGHUP);
+}
+
+/* Rules: R3 R7 */
+static void test_a_child_that_is_killed_before_exec_was_never_ready(void **state)
+{
+    (void)state;
+    os_fake_at(&fake, BEGIN + 1000, reload_that_is_killed, 0, SIGKILL);
+    os_fake_signal_at(&fake, BEGIN + 9000, SIGTERM);
+    assert_int_equal(run("-start=0 /bin/server"), 0);
+    expect_said("generation 2: rollout failed");
+    expect_signal(FIRST, SIGHUP, 0);
+    expect_not_said("worker 1002 (slot 1) started");
+    os_fake_done(&fake);
+}
+
 /* Rules: R9 */
 static void test_reloads_during_a_rollout_cost_one_more(void **state)
 {
@@ -266,6 +286,8 @@ static void test_a_worker_that_stays_is_killed_with_its_group(void **state)
     assert_int_equal(run("-start=100 -stop=300 /bin/server"), 0);
     assert_true(os_fake_saw(&fake, "kill_group 1001 9"));
     assert_true(os_fake_saw(&fake, "kill_group 1002 9"));
+    /* It may have left the group. */
+    expect_signal(FIRST, SIGKILL, 1);
     expect_said("worker 1001 (slot 0) has not ended within 300 ms: KILL sent");
     os_fake_done(&fake);
 }
@@ -277,6 +299,17 @@ static void test_the_group_is_signalled_where_asked(void **state)
     os_fake_signal_at(&fake, BEGIN + 1000, SIGTERM);
     assert_int_equal(run("-start=0 -kill=group /bin/server"), 0);
     assert_true(os_fake_saw(&fake, "kill_group 1001 15"));
+    os_fake_done(&fake);
+}
+
+/* Rules: G5 */
+static void test_a_worker_that_left_its_group_is_signalled_itself(void **state)
+{
+    (void)state;
+    os_fake_signal_at(&fake, BEGIN + 1000, SIGTERM);
+    os_fake_fail(&fake, "kill_group", 1, ESRCH);
+    assert_int_equal(run("-start=0 -kill=group /bin/server"), 0);
+    expect_signal(FIRST, SIGTERM, 1);
     os_fake_done(&fake);
 }
 
@@ -500,9 +533,11 @@ int main(void)
         cmocka_unit_test_setup(test_a_reload_before_the_start_is_covered_by_it, set_up),
         cmocka_unit_test_setup(test_each_way_to_fail_a_reload_keeps_the_old_worker, set_up),
         cmocka_unit_test_setup(test_a_new_worker_that_ends_too_early, set_up),
+        cmocka_unit_test_setup(test_a_child_that_is_killed_before_exec_was_never_ready, set_up),
         cmocka_unit_test_setup(test_reloads_during_a_rollout_cost_one_more, set_up),
         cmocka_unit_test_setup(test_a_worker_that_stays_is_killed_with_its_group, set_up),
         cmocka_unit_test_setup(test_the_group_is_signalled_where_asked, set_up),
+        cmocka_unit_test_setup(test_a_worker_that_left_its_group_is_signalled_itself, set_up),
         cmocka_unit_test_setup(test_a_signal_that_cannot_be_sent_is_logged, set_up),
         cmocka_unit_test_setup(test_strangers_are_reaped_and_change_nothing, set_up),
         cmocka_unit_test_setup(test_other_signals_are_ignored_with_a_line, set_up),

@@ -73,9 +73,8 @@ static void test_cuts_what_does_not_fit_and_remembers(void **state)
         assert_string_equal(buffer, cases[i].expected);
         assert_int_equal(text.length, strlen(cases[i].expected));
         assert_int_equal(text.overflow, cases[i].overflow);
-        for (size_t after = cases[i].size; after < sizeof buffer; after++) {
+        for (size_t after = cases[i].size; after < sizeof buffer; after++)
             assert_int_equal(buffer[after], '!');
-        }
 
         text_add(&text, "");
         assert_int_equal(text.overflow, cases[i].overflow);

@@ -117,9 +117,8 @@ static void check_bad(
     struct uri uri;
 
     memset(&failure, 0xa5, sizeof failure);
-    if (uri_parse(bytes, length, &uri, &failure)) {
+    if (uri_parse(bytes, length, &uri, &failure))
         fail_msg("accepted: %s", bytes);
-    }
     if (failure.error != error || failure.offset != offset ||
         !text_span_is(failure.option, option != NULL ? option : "")) {
         complain(bytes, length, &failure);
@@ -144,54 +143,46 @@ static void check_bad_row(const struct bad *row)
 static void test_reads_hosts_ports_paths_and_descriptors(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(good_hosts); i++) {
+    for (size_t i = 0; i < COUNT(good_hosts); i++)
         check_good(&good_hosts[i]);
-    }
-    for (size_t i = 0; i < COUNT(good_paths); i++) {
+    for (size_t i = 0; i < COUNT(good_paths); i++)
         check_good(&good_paths[i]);
-    }
 }
 
 /* Rules: L3 L4 */
 static void test_reads_options(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(good_options); i++) {
+    for (size_t i = 0; i < COUNT(good_options); i++)
         check_good(&good_options[i]);
-    }
 }
 
 /* Rules: L1 L2 L4 */
 static void test_refuses_wrong_schemes_hosts_and_ports(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(bad_schemes); i++) {
+    for (size_t i = 0; i < COUNT(bad_schemes); i++)
         check_bad_row(&bad_schemes[i]);
-    }
-    for (size_t i = 0; i < COUNT(bad_hosts); i++) {
+    for (size_t i = 0; i < COUNT(bad_hosts); i++)
         check_bad_row(&bad_hosts[i]);
-    }
-    for (size_t i = 0; i < COUNT(bad_ports); i++) {
+    for (size_t i = 0; i < COUNT(bad_ports); i++)
         check_bad_row(&bad_ports[i]);
-    }
 }
 
 /* Rules: L2 L4 L7 */
 static void test_refuses_wrong_paths(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(bad_paths); i++) {
+    for (size_t i = 0; i < COUNT(bad_paths); i++)
         check_bad_row(&bad_paths[i]);
-    }
 }
 
 /* Rules: L3 L4 */
 static void test_refuses_wrong_options(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(bad_options); i++) {
+    for (size_t i = 0; i < COUNT(bad_options); i++)
         check_bad_row(&bad_options[i]);
-    }
 }
 
 /* Rules: L3 */
@@ -292,9 +283,8 @@ static void test_bounds_the_whole(void **state)
         char path[] = "unix:/a_b";
 
         path[7] = (char)byte;
-        if (byte <= ' ' || byte > '~') {
+        if (byte <= ' ' || byte > '~')
             check_bad(path, 9, URI_ERR_BYTE, 7, NULL);
-        }
     }
 }
 
@@ -316,9 +306,8 @@ static void test_every_error_has_a_text_and_a_bad_uri(void **state)
     for (int error = URI_OK; error < URI_ERROR_COUNT; error++) {
         assert_non_null(uri_error_text((enum uri_error)error));
         assert_true(strlen(uri_error_text((enum uri_error)error)) > 0);
-        if (error != URI_OK && reached[error] == 0) {
+        if (error != URI_OK && reached[error] == 0)
             fail_msg("no bad URI reaches error %d", error);
-        }
     }
     assert_non_null(uri_error_text(URI_ERROR_COUNT));
 }
@@ -374,9 +363,8 @@ static void test_complains_in_one_clean_line(void **state)
             uri_add_failure(&text, plain, strlen(plain), &failure);
             assert_false(text.overflow);
             assert_non_null(strstr(buffer, uri_error_text(failure.error)));
-            for (size_t byte = 0; byte < text.length; byte++) {
+            for (size_t byte = 0; byte < text.length; byte++)
                 assert_in_range((unsigned char)buffer[byte], ' ', '~');
-            }
         }
     }
 }
@@ -432,9 +420,8 @@ static void test_names_schemes(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(cases); i++)
         assert_string_equal(uri_scheme(cases[i].kind, cases[i].family), cases[i].scheme);
-    }
 }
 
 /* Rules: L4 */
