@@ -232,6 +232,7 @@ struct os {
      * again while the descriptor is open). A symbolic link at the end is not followed: -ELOOP. */
     int (*file_pin)(struct os *os, const char *path);
     int (*file_pinned_look)(struct os *os, int pin, struct os_file *file);
+    /* The owner and the mode of the file behind a pin, or of the pipe behind a descriptor. */
     int (*file_pinned_chown)(struct os *os, int pin, uid_t uid, gid_t gid);
     int (*file_pinned_chmod)(struct os *os, int pin, mode_t mode);
     int (*file_remove)(struct os *os, const char *path);

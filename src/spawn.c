@@ -279,6 +279,11 @@ bool spawn_start(struct spawn *spawn, const struct spawn_order *order, struct sp
         goto fail;
     }
 
+    /* A worker of another user could not open /dev/stdout otherwise, as many servers are told to.
+     * If it cannot be given away, writing to it works all the same. */
+    if (output[1] >= 0 && settings->account)
+        os->file_pinned_chown(os, output[1], settings->account->uid, settings->account->gid);
+
     struct os_spawn plan = {
         .moves = spawn->moves,
         .report = report[1],

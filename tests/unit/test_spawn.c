@@ -287,6 +287,21 @@ static void test_a_worker_gets_its_listeners_and_its_output(void **state)
     os_fake_done(&fake);
 }
 
+/* Rules: E8 */
+static void test_a_worker_of_another_user_owns_its_output(void **state)
+{
+    (void)state;
+    static const struct os_user account = {.uid = 33, .gid = 100};
+    settings.account = &account;
+    start();
+    assert_non_null(strstr(fake.journal, "file_pinned_chown "));
+    assert_non_null(strstr(fake.journal, " 33 100\n"));
+
+    os_fake_fail(&fake, "file_pinned_chown", 1, EPERM);
+    start();
+    os_fake_done(&fake);
+}
+
 /* Rules: O5 */
 static void test_without_a_relay_there_is_no_pipe_for_output(void **state)
 {
@@ -379,6 +394,7 @@ int main(void)
         cmocka_unit_test_setup(test_the_directory_may_set_the_path, set_up),
         cmocka_unit_test_setup(test_a_directory_that_cannot_be_read_fails_the_start, set_up),
         cmocka_unit_test_setup(test_a_worker_gets_its_listeners_and_its_output, set_up),
+        cmocka_unit_test_setup(test_a_worker_of_another_user_owns_its_output, set_up),
         cmocka_unit_test_setup(test_without_a_relay_there_is_no_pipe_for_output, set_up),
         cmocka_unit_test_setup(test_any_failure_leaves_nothing_open, set_up),
         cmocka_unit_test_setup(test_reads_what_the_child_reports, set_up),
