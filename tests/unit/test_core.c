@@ -467,7 +467,7 @@ static void test_every_pair_of_phase_and_event(void **state)
             assert_true(visited[phase][kind]);
 }
 
-/* Rules: R7 G1 G4 */
+/* Rules: R7 G1 G4 I3 */
 static void test_every_pair_of_worker_state_and_event(void **state)
 {
     bool visited[CORE_WORKER_STATE_COUNT][CORE_WORKER_EVENT_COUNT] = {{false}};
@@ -533,7 +533,7 @@ static void test_events_that_name_nobody_are_illegal(void **state)
 
 /* --- rollouts --- */
 
-/* Rules: R1 R3 */
+/* Rules: R1 R3 I2 */
 static void test_starts(void **state)
 {
     static const struct scenario cases[] = {
@@ -570,7 +570,7 @@ static void test_starts(void **state)
     run_scenarios(cases, COUNT(cases));
 }
 
-/* Rules: R2 R3 R8 G5 E2 */
+/* Rules: R2 R3 R8 G5 E2 I2 */
 static void test_reloads(void **state)
 {
     static const struct scenario cases[] = {
@@ -615,7 +615,7 @@ static void test_reloads(void **state)
     run_scenarios(cases, COUNT(cases));
 }
 
-/* Rules: R7 */
+/* Rules: R7 I2 I7 */
 static void test_rollouts_that_fail(void **state)
 {
     static const struct scenario cases[] = {
@@ -678,7 +678,7 @@ static void test_rollouts_that_fail(void **state)
     run_scenarios(cases, COUNT(cases));
 }
 
-/* Rules: R9 */
+/* Rules: R9 I4 */
 static void test_reloads_during_a_rollout(void **state)
 {
     static const struct scenario cases[] = {
@@ -749,7 +749,7 @@ static void test_reloads_during_a_rollout(void **state)
     run_scenarios(cases, COUNT(cases));
 }
 
-/* Rules: R9 */
+/* Rules: R9 I4 I11 */
 static void test_a_storm_of_reloads_costs_one_more(void **state)
 {
     static const struct scenario beginning = {"storm", {.start_ms = 300}, FIRST_READY RELOAD};
@@ -769,7 +769,7 @@ static void test_a_storm_of_reloads_costs_one_more(void **state)
 
 /* --- stops --- */
 
-/* Rules: G1 R12 X1 */
+/* Rules: G1 R12 X1 I5 */
 static void test_stops_in_every_phase(void **state)
 {
     static const struct scenario cases[] = {
@@ -828,7 +828,7 @@ static void test_stops_in_every_phase(void **state)
     run_scenarios(cases, COUNT(cases));
 }
 
-/* Rules: G1 R8 R7 G4 */
+/* Rules: G1 R8 R7 G4 I3 */
 static void test_how_long_a_stop_may_take(void **state)
 {
     static const struct scenario cases[] = {
@@ -1081,7 +1081,7 @@ static void fill_every_slot(unsigned max_draining)
     assert_int_equal(core_deadline(&world.core), 3001);
 }
 
-/* Rules: R7 R9 */
+/* Rules: R7 R9 I11 */
 static void test_too_many_draining_leave_no_slot(void **state)
 {
     (void)state;
@@ -1106,7 +1106,7 @@ static void test_too_many_draining_leave_no_slot(void **state)
     assert_int_equal(world.core.phase, CORE_ROLLING);
 }
 
-/* Rules: G1 R8 */
+/* Rules: G1 R8 I11 */
 static void test_largest_stop(void **state)
 {
     (void)state;

@@ -305,7 +305,7 @@ static bool run_injected(bool check, const char *call, size_t nth, bool *injecte
     return done;
 }
 
-/* Rules: C6 C7 L5 */
+/* Rules: C6 C7 L5 I7 I10 */
 static void test_each_call_that_fails_leaves_nothing(void **state)
 {
     (void)state;
