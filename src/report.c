@@ -36,13 +36,6 @@ static void add_worker(struct text *text, const struct core_action *action)
     text_add(text, ") ");
 }
 
-static void add_elapsed(struct text *text, const char *before, const struct core_action *action)
-{
-    text_add(text, before);
-    text_add_unsigned(text, action->elapsed);
-    text_add(text, " ms");
-}
-
 static void add_count(struct text *text, int number, const char *one, const char *many)
 {
     text_add_signed(text, number);
@@ -50,18 +43,69 @@ static void add_count(struct text *text, int number, const char *one, const char
     text_add(text, number == 1 ? one : many);
 }
 
-static void add_sent(struct text *text, const char *before, const struct core_action *action)
+/* --- how lines end: each gets the action, and what the core does not know --- */
+
+typedef void line_end(
+    struct text *text, const struct core_action *action, const struct report_words *words);
+
+static void end_command(
+    struct text *text, const struct core_action *action, const struct report_words *words)
 {
-    text_add(text, before);
+    (void)action;
+    text_add_escaped(text, words->command, strlen(words->command));
+}
+
+static void end_elapsed(
+    struct text *text, const struct core_action *action, const struct report_words *words)
+{
+    (void)words;
+    text_add_unsigned(text, action->elapsed);
+    text_add(text, " ms");
+}
+
+static void end_sent(
+    struct text *text, const struct core_action *action, const struct report_words *words)
+{
+    (void)words;
     add_signal(text, action->number);
     text_add(text, " sent");
 }
 
-static void add_start_failure(
+static void end_killed_late(
     struct text *text, const struct core_action *action, const struct report_words *words)
 {
-    add_worker(text, action);
-    text_add(text, "not started: unable to ");
+    end_elapsed(text, action, words);
+    text_add(text, ": KILL sent");
+}
+
+static void end_killed_surplus(
+    struct text *text, const struct core_action *action, const struct report_words *words)
+{
+    (void)words;
+    add_count(text, action->number, "draining worker", "draining workers");
+    text_add(text, ": KILL sent");
+}
+
+static void end_ended(
+    struct text *text, const struct core_action *action, const struct report_words *words)
+{
+    if (action->signalled) {
+        text_add(text, "killed by ");
+        add_signal(text, action->number);
+    } else {
+        text_add(text, "exit status ");
+        text_add_signed(text, action->number);
+    }
+    text_add(text, " after ");
+    end_elapsed(text, action, words);
+    if (!action->asked)
+        text_add(text, ", unasked");
+}
+
+static void end_start_failure(
+    struct text *text, const struct core_action *action, const struct report_words *words)
+{
+    (void)action;
     text_add(text, words->step ? words->step : "start");
     text_add_char(text, ' ');
     text_add_quoted(text, words->command, strlen(words->command));
@@ -69,24 +113,8 @@ static void add_start_failure(
     text_add(text, words->reason ? words->reason : "unknown error");
 }
 
-static int add_end(struct text *text, const struct core_action *action)
-{
-    add_worker(text, action);
-    if (action->signalled) {
-        text_add(text, "ended: killed by ");
-        add_signal(text, action->number);
-    } else {
-        text_add(text, "ended: exit status ");
-        text_add_signed(text, action->number);
-    }
-    add_elapsed(text, " after ", action);
-    if (action->asked)
-        return LOG_INFO;
-    text_add(text, ", unasked");
-    return LOG_WARNING;
-}
-
-static int add_rollout_failure(struct text *text, const struct core_action *action)
+static void end_rollout_failure(
+    struct text *text, const struct core_action *action, const struct report_words *words)
 {
     static const char *const why[CORE_FAILURE_COUNT] = {
         [CORE_FAILURE_NONE] = "no reason",
@@ -94,8 +122,7 @@ static int add_rollout_failure(struct text *text, const struct core_action *acti
         [CORE_FAILURE_ENDED] = "a worker ended before it was ready",
         [CORE_FAILURE_NO_SLOT] = "too many workers are still draining",
     };
-    add_generation(text, action);
-    add_elapsed(text, "rollout failed after ", action);
+    end_elapsed(text, action, words);
     text_add(text, ": ");
     text_add(text, why[action->failure]);
     text_add(text, "; ");
@@ -103,10 +130,17 @@ static int add_rollout_failure(struct text *text, const struct core_action *acti
         text_add(text, "no worker is left that serves");
     else
         add_count(text, action->number, "older worker serves on", "older workers serve on");
-    return LOG_ERR;
 }
 
-static int add_illegal(struct text *text, const struct core_action *action)
+static void end_number(
+    struct text *text, const struct core_action *action, const struct report_words *words)
+{
+    (void)words;
+    text_add_signed(text, action->number);
+}
+
+static void end_illegal(
+    struct text *text, const struct core_action *action, const struct report_words *words)
 {
     static const char *const events[CORE_EVENT_COUNT] = {
         [CORE_SPAWNED] = "spawned",
@@ -120,88 +154,78 @@ static int add_illegal(struct text *text, const struct core_action *action)
         [CORE_TICK] = "tick",
     };
     bool known = action->number >= 0 && action->number < CORE_EVENT_COUNT;
-    text_add(text, "internal error: event \"");
+    (void)words;
     text_add(text, known ? events[action->number] : "unknown");
     text_add(text, "\" came out of turn and was ignored (slot ");
     text_add_unsigned(text, action->slot);
     text_add_char(text, ')');
-    return LOG_ERR;
+}
+
+/* --- the lines --- */
+
+enum line_subject { OF_ALL, OF_GENERATION, OF_WORKER, BY_SIGNAL };
+
+static const struct {
+    int severity;
+    enum line_subject subject;
+    const char *text;
+    line_end *end; /* NULL: the text is all */
+} lines[CORE_SAY_COUNT] = {
+    [CORE_SAY_STARTED] = {LOG_INFO, OF_WORKER, "started: ", end_command},
+    [CORE_SAY_READY] = {LOG_INFO, OF_WORKER, "ready after ", end_elapsed},
+    [CORE_SAY_RETIRED] = {LOG_INFO, OF_WORKER, "retired: ", end_sent},
+    [CORE_SAY_STOPPED] = {LOG_INFO, OF_WORKER, "stopped with its rollout: ", end_sent},
+    [CORE_SAY_FORWARDED] = {LOG_INFO, OF_WORKER, "stopped: ", end_sent},
+    [CORE_SAY_KILLED_LATE] = {LOG_WARNING, OF_WORKER, "has not ended within ", end_killed_late},
+    [CORE_SAY_KILLED_SURPLUS] = {LOG_WARNING, OF_WORKER, "is the oldest of more than ",
+        end_killed_surplus},
+    [CORE_SAY_ENDED] = {LOG_INFO, OF_WORKER, "ended: ", end_ended},
+    [CORE_SAY_NOT_SPAWNED] = {LOG_ERR, OF_WORKER, "not started: unable to ", end_start_failure},
+    [CORE_SAY_NOT_EXECUTED] = {LOG_ERR, OF_WORKER, "not started: unable to ", end_start_failure},
+    [CORE_SAY_RELOADING] = {LOG_INFO, OF_GENERATION, "reload asked for, starting", NULL},
+    [CORE_SAY_RELOAD_LATER] = {LOG_INFO, OF_GENERATION,
+        "reload asked for while still starting: remembered", NULL},
+    [CORE_SAY_RELOAD_REFUSED] = {LOG_WARNING, OF_ALL, "reload asked for after a stop: ignored",
+        NULL},
+    [CORE_SAY_RELOAD_COVERED] = {LOG_INFO, OF_ALL,
+        "reload asked for before the start, which covers it", NULL},
+    [CORE_SAY_ROLLOUT_DONE] = {LOG_INFO, OF_GENERATION, "rollout done in ", end_elapsed},
+    [CORE_SAY_ROLLOUT_FAILED] = {LOG_ERR, OF_GENERATION, "rollout failed after ",
+        end_rollout_failure},
+    [CORE_SAY_STOP_ASKED] = {LOG_INFO, BY_SIGNAL, " received: stopping", NULL},
+    [CORE_SAY_EXITING] = {LOG_INFO, OF_ALL, "no worker is left: ending with exit status ",
+        end_number},
+    [CORE_SAY_ILLEGAL] = {LOG_ERR, OF_ALL, "internal error: event \"", end_illegal},
+};
+
+/* Some lines are worse news than others of their kind. */
+static int severity_of(const struct core_action *action)
+{
+    if (action->say == CORE_SAY_ENDED && !action->asked)
+        return LOG_WARNING;
+    if (action->say == CORE_SAY_EXITING && action->number != 0)
+        return LOG_ERR;
+    return lines[action->say].severity;
 }
 
 int report_add(
     struct text *text, const struct core_action *action, const struct report_words *words)
 {
-    switch (action->say) {
-    case CORE_SAY_STARTED:
-        add_worker(text, action);
-        text_add(text, "started: ");
-        text_add_escaped(text, words->command, strlen(words->command));
-        return LOG_INFO;
-    case CORE_SAY_READY:
-        add_worker(text, action);
-        add_elapsed(text, "ready after ", action);
-        return LOG_INFO;
-    case CORE_SAY_RETIRED:
-        add_worker(text, action);
-        add_sent(text, "retired: ", action);
-        return LOG_INFO;
-    case CORE_SAY_STOPPED:
-        add_worker(text, action);
-        add_sent(text, "stopped with its rollout: ", action);
-        return LOG_INFO;
-    case CORE_SAY_FORWARDED:
-        add_worker(text, action);
-        add_sent(text, "stopped: ", action);
-        return LOG_INFO;
-    case CORE_SAY_KILLED_LATE:
-        add_worker(text, action);
-        add_elapsed(text, "has not ended within ", action);
-        text_add(text, ": KILL sent");
-        return LOG_WARNING;
-    case CORE_SAY_KILLED_SURPLUS:
-        add_worker(text, action);
-        text_add(text, "is the oldest of more than ");
-        add_count(text, action->number, "draining worker", "draining workers");
-        text_add(text, ": KILL sent");
-        return LOG_WARNING;
-    case CORE_SAY_ENDED:
-        return add_end(text, action);
-    case CORE_SAY_NOT_SPAWNED:
-    case CORE_SAY_NOT_EXECUTED:
-        add_start_failure(text, action, words);
-        return LOG_ERR;
-    case CORE_SAY_RELOADING:
+    switch (lines[action->say].subject) {
+    case OF_ALL:
+        break;
+    case OF_GENERATION:
         add_generation(text, action);
-        text_add(text, "reload asked for, starting");
-        return LOG_INFO;
-    case CORE_SAY_RELOAD_LATER:
-        add_generation(text, action);
-        text_add(text, "reload asked for while still starting: remembered");
-        return LOG_INFO;
-    case CORE_SAY_RELOAD_REFUSED:
-        text_add(text, "reload asked for after a stop: ignored");
-        return LOG_WARNING;
-    case CORE_SAY_RELOAD_COVERED:
-        text_add(text, "reload asked for before the start, which covers it");
-        return LOG_INFO;
-    case CORE_SAY_ROLLOUT_DONE:
-        add_generation(text, action);
-        add_elapsed(text, "rollout done in ", action);
-        return LOG_INFO;
-    case CORE_SAY_ROLLOUT_FAILED:
-        return add_rollout_failure(text, action);
-    case CORE_SAY_STOP_ASKED:
+        break;
+    case OF_WORKER:
+        add_worker(text, action);
+        break;
+    case BY_SIGNAL:
         add_signal(text, action->number);
-        text_add(text, " received: stopping");
-        return LOG_INFO;
-    case CORE_SAY_EXITING:
-        text_add(text, "no worker is left: ending with exit status ");
-        text_add_signed(text, action->number);
-        return action->number ? LOG_ERR : LOG_INFO;
-    case CORE_SAY_ILLEGAL:
-        return add_illegal(text, action);
-    case CORE_SAY_COUNT:
         break;
     }
-    return LOG_ERR;
+    text_add(text, lines[action->say].text);
+    if (lines[action->say].end)
+        lines[action->say].end(text, action, words);
+    return severity_of(action);
 }
