@@ -6,7 +6,10 @@
 
 #include "text.h"
 
-enum { STANDARD_ERROR = 2 };
+enum {
+    STANDARD_ERROR = 2,
+    LOST_LINE_MAX = 160, /* bytes of a line about lost ones */
+};
 
 /* --- the queue --- */
 
@@ -140,7 +143,7 @@ static void queue_drop(struct log *log, int error)
     /* A line that told of lost ones is lost with what it told. */
     if (log->telling)
         lines += log->telling - 1;
-    log->telling = 0;
+    log->telling = log->telling_left = 0;
     log->head = log->tail = 0;
     log->cut_off = log->midline;
     lose(log, lines, error);
@@ -149,7 +152,7 @@ static void queue_drop(struct log *log, int error)
 /* Queues a line that says how many were lost. */
 static void tell_lost(struct log *log)
 {
-    char buffer[160];
+    char buffer[LOST_LINE_MAX];
     struct text text;
     text_init(&text, buffer, sizeof buffer);
     text_add_unsigned(&text, log->lost);
@@ -158,14 +161,21 @@ static void tell_lost(struct log *log)
     log->telling = log->lost;
     log->lost = 0;
     log_say(log, LOG_WARNING, text.bytes, text.length);
+    log->telling_left = queued(log);
 }
 
-/* The way out works: after everything queued, it learns what was lost. */
-static void queue_emptied(struct log *log)
+/* So much of the queue's front has gone out: the way out works, and can be told what was lost. */
+static void queue_advance(struct log *log, size_t length)
 {
-    log->head = log->tail = 0;
-    log->telling = 0;
-    if (log->lost)
+    log->head += length;
+    if (!queued(log))
+        log->head = log->tail = 0;
+    if (length < log->telling_left)
+        log->telling_left -= length;
+    else
+        log->telling = log->telling_left = 0;
+    bool room = LOG_QUEUE_SIZE - queued(log) >= log_form_bound(&log->form, LOST_LINE_MAX);
+    if (log->lost && !log->telling && room)
         tell_lost(log);
 }
 
@@ -185,7 +195,7 @@ static void flush_stream(struct log *log)
         return;
     while (queued(log)) {
         ssize_t written = os->output_write(os, &log->output, log->queue + log->head, queued(log));
-        if (written == -EAGAIN) {
+        if (written == -EAGAIN || written == 0) {
             log->blocked = true;
             return;
         }
@@ -193,10 +203,8 @@ static void flush_stream(struct log *log)
             queue_drop(log, (int)-written);
             return;
         }
-        log->head += (size_t)written;
-        log->midline = log->queue[log->head - 1] != '\n';
-        if (!queued(log))
-            queue_emptied(log);
+        log->midline = log->queue[log->head + (size_t)written - 1] != '\n';
+        queue_advance(log, (size_t)written);
     }
     int rest = os->output_flush(os, &log->output);
     log->blocked = rest == -EAGAIN;
@@ -232,10 +240,10 @@ static size_t gather_datagrams(const struct log *log, struct iovec *parts)
 
 static void skip_datagrams(struct log *log, const struct iovec *parts, size_t count)
 {
+    size_t length = 0;
     for (size_t i = 0; i < count; i++)
-        log->head += parts[i].iov_len + 1;
-    if (!queued(log))
-        queue_emptied(log);
+        length += parts[i].iov_len + 1;
+    queue_advance(log, length);
 }
 
 /* Sends the queue's first lines. Returns false when there is no use in trying on now. A connection
@@ -298,7 +306,7 @@ int log_open(struct log *log, struct os *os, enum log_format format, const char 
     log->syslog_fd = -1;
     log->output = (struct os_output){.kind = OS_OUTPUT_CLOSED, .fd = -1, .relay = {-1, -1}};
     log->blocked = log->midline = log->cut_off = false;
-    log->lost = log->telling = 0;
+    log->lost = log->telling = log->telling_left = 0;
     log->lost_error = 0;
     log->retry_at = 0;
     log->prefix_worker = 0;

@@ -45,10 +45,11 @@ struct log {
     bool midline; /* what went out last does not end in a newline */
     bool cut_off; /* and its rest was lost: a newline has to come first */
 
-    uint64_t lost;     /* lines that went nowhere and were not told of yet */
-    uint64_t telling;  /* how many a line in the queue tells of */
-    int lost_error;    /* why the last of them */
-    uint64_t retry_at; /* when an absent syslog daemon is tried again */
+    uint64_t lost;       /* lines that went nowhere and were not told of yet */
+    uint64_t telling;    /* how many a line in the queue tells of, or 0 ... */
+    size_t telling_left; /* ... and how many bytes it takes until that line has gone out */
+    int lost_error;      /* why the last of them */
+    uint64_t retry_at;   /* when an absent syslog daemon is tried again */
 
     pid_t prefix_worker; /* whose lines `prefix` begins; 0: it is out of date */
     struct text prefix;

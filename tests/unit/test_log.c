@@ -342,6 +342,31 @@ static void test_a_report_of_loss_that_is_lost_is_told_again(void **state)
     assert_non_null(strstr(fake.output, "kept too\n" STAMP "1 log line was lost: Broken pipe\n"));
 }
 
+/* Rules: O3 */
+static void test_what_was_told_is_not_counted_again(void **state)
+{
+    (void)state;
+    open_syslog_daemon();
+    open_log(LOG_FORMAT_SYSLOG);
+    os_fake_fail(&fake, "datagrams_send", 1, EMSGSIZE);
+    say("too large");
+    log_flush(&log_);
+    assert_int_equal(fake.datagram_count, 1);
+
+    /* The count goes out, the line after it is lost with the daemon. */
+    os_fake_fail(&fake, "datagrams_send", 1, EMSGSIZE);
+    say("too large");
+    fake.datagram_room = 1;
+    log_flush(&log_);
+    say("lost");
+    log_flush(&log_);
+    os_fake_fail(&fake, "datagrams_send", 0, ECONNREFUSED);
+    log_flush(&log_);
+    assert_non_null(strstr(fake.datagrams, "1 log line was lost"));
+    assert_int_equal(log_.lost, 1);
+    log_close(&log_);
+}
+
 /* --- syslog that is not there --- */
 
 /* Rules: O3 */
@@ -471,6 +496,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_full_disk_costs_lines_and_says_so, set_up),
         cmocka_unit_test_setup(test_a_line_cut_by_a_failure_does_not_swallow_the_next, set_up),
         cmocka_unit_test_setup(test_a_report_of_loss_that_is_lost_is_told_again, set_up),
+        cmocka_unit_test_setup(test_what_was_told_is_not_counted_again, set_up),
         cmocka_unit_test_setup(test_messages_without_a_daemon_are_counted, set_up),
         cmocka_unit_test_setup(test_a_daemon_that_was_restarted_is_found, set_up),
         cmocka_unit_test_setup(test_a_daemon_that_refuses_everything_ends_the_try, set_up),
