@@ -40,8 +40,19 @@ def rules_of(item):
     return rules
 
 
+def mark_further(items):
+    """Marks all but the first row of each table: where a run is slow, one has to do."""
+    seen = set()
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        if function in seen:
+            item.add_marker("further")
+        seen.add(function)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    mark_further(items)
     rules = {item.nodeid: rules_of(item) for item in items}
     report = config.getoption("--rules-report")
     if report:

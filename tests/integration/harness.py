@@ -30,6 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("SOCKETMASTER_BINARY", str(REPOSITORY / "build/socketmaster"))
 FIXTURES = Path(os.environ.get("SOCKETMASTER_FIXTURES", str(REPOSITORY / "build/fixture")))
 WRAPPER = shlex.split(os.environ.get("SOCKETMASTER_WRAPPER", ""))
+WRAPPER[:1] = [shutil.which(word) or word for word in WRAPPER[:1]]  # a test may change PATH
 PATIENCE = float(os.environ.get("SOCKETMASTER_PATIENCE", "10" if WRAPPER else "1"))
 
 SERVER = str(FIXTURES / "server")
@@ -46,6 +47,7 @@ _PRIVATE = (
     "SERVER_STARTER_",
     "NGINX",
 )
+REPORTS = "/tmp/smreport"  # how the directories of a wrapper's reports begin
 _SANITIZER = re.compile(r"(?:ERROR|WARNING): \w+Sanitizer|runtime error:")
 
 
@@ -70,7 +72,7 @@ class Launch:
 
     def __init__(self, arguments, env=None, binary=None, starter=(), **popen):
         self.mark = f"TEST_RUN={uuid.uuid4().hex}"
-        self._reports = Path(tempfile.mkdtemp(prefix="smreport", dir="/tmp")) if WRAPPER else None
+        self._reports = Path(tempfile.mkdtemp(prefix=REPORTS, dir="/")) if WRAPPER else None
         if self._reports:
             self._reports.chmod(0o777)
         user = popen.get("user")
@@ -319,14 +321,15 @@ class Master:
         """HUP, and waits for the end of that rollout; returns its generation."""
         since = len(self.log)
         self.hup()
-        ended = self.wait_log(says("rollout_ended"), deadline, since)
+        begun = self.wait_log(says("reload"), deadline, since)["generation"]
+        ended = self.wait_log(says("rollout_ended", generation=begun), deadline, since)
         assert (ended["how"] == "done") == succeeds, self.log.text(last=20)
         return int(ended["generation"])
 
     def wait_exit(self, deadline=10.0):
         """Its exit status, negative for a signal."""
         status = self._launch.wait(deadline)
-        if self.log:
+        if self.log is not None:
             # Its last lines may still be in the pipe; where others hold that, it has no end.
             eventually(
                 lambda: self.log.ended or not self.log.reading or self._launch.leftovers(),
@@ -344,7 +347,7 @@ class Master:
         """Ends it with everything that it started. judge: fail on what should not be."""
         problems = []
         try:
-            if self.log:
+            if self.log is not None:
                 self.log.resume()
             if self.orderly and judge and self.process.poll() is None:
                 self.term()
@@ -355,7 +358,7 @@ class Master:
         if self.orderly and left:
             problems.append(f"it left behind: {', '.join(left)}")
         problems += self._launch.complaints(complete=self.orderly)
-        if self.log:
+        if self.log is not None:
             eventually(lambda: self.log.ended, what="the log's end")
             self.log.close()
             problems += [line.text for line in self.log.lines if _SANITIZER.search(line.text)]
@@ -363,7 +366,7 @@ class Master:
             raise AssertionError("\n".join(problems) + "\nthe log:\n" + self.log_text())
 
     def log_text(self, last=60):
-        return self.log.text(last) if self.log else "(not read)"
+        return self.log.text(last) if self.log is not None else "(not read)"
 
     # --- what it has ---------------------------------------------------------------------------
 
@@ -371,6 +374,11 @@ class Master:
     def workers(self):
         """The pids of its living children."""
         return procfs.children(self.pid)
+
+    @property
+    def leftovers(self):
+        """What lives of it and of all that it started, also after its end."""
+        return self._launch.leftovers()
 
     @property
     def zombies(self):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 # <name> stands for a number unless says() is given it; other groups are written out.
 _WORKER = r"generation <generation>: worker <pid> \(slot <slot>\) "
 SAYS = {
-    "listening": r"listening on (?P<address>\S+) as descriptor <fd>(?: named (?P<name>\S+))?$",
+    "listening": r"listening on (?P<address>\S+) as descriptor <fd>(?: named (?P<name>.+))?$",
     "started": _WORKER + r"started: (?P<command>.*)$",
     "not_started": r"generation <generation>: worker (?:<pid> )?\(slot <slot>\) "
     r"not started: unable to (?P<why>.*)$",
@@ -157,7 +157,10 @@ class MasterLog:
         while True:
             if any(fd != self._fd for fd, _ in poller.poll()):
                 return
-            chunk = os.read(self._fd, 1 << 20)
+            try:
+                chunk = os.read(self._fd, 1 << 20)
+            except OSError:  # what a terminal says when nobody holds its other side any more
+                chunk = b""
             *whole, self._rest = (self._rest + chunk).split(b"\n")
             if not chunk and self._rest:
                 whole, self._rest = [self._rest], b""
