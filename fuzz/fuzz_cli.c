@@ -8,16 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "target.h"
+
 enum { PIECES_MAX = 2 * LIMIT_LISTENERS };
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct config config;
 

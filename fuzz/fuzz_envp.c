@@ -11,19 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "target.h"
+
 enum {
     LISTENERS_MAX = 8,
     SOURCES_MAX = 256, /* inherited strings, and overrides */
 };
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct envp envp;
 static char *inherited[SOURCES_MAX + 1];

@@ -7,18 +7,10 @@
 #include <string.h>
 
 #include "limits.h"
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            __builtin_trap();                                                                      \
-        }                                                                                          \
-    } while (0)
+#include "target.h"
 
 /* What a text member holds: terminated, and nothing behind its NUL is looked at. */
 #define CHECK_TEXT(member, minimum) check_text(member, sizeof(member), minimum)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_text(const char *bytes, size_t size, size_t minimum)
 {
