@@ -47,7 +47,7 @@ _PRIVATE = (
     "SERVER_STARTER_",
     "NGINX",
 )
-REPORTS = "/tmp/smreport"  # how the directories of a wrapper's reports begin
+REPORTS = "smreport"  # how the names of directories with a wrapper's reports begin
 _SANITIZER = re.compile(r"(?:ERROR|WARNING): \w+Sanitizer|runtime error:")
 
 
@@ -72,7 +72,7 @@ class Launch:
 
     def __init__(self, arguments, env=None, binary=None, starter=(), **popen):
         self.mark = f"TEST_RUN={uuid.uuid4().hex}"
-        self._reports = Path(tempfile.mkdtemp(prefix=REPORTS, dir="/")) if WRAPPER else None
+        self._reports = Path(tempfile.mkdtemp(prefix=REPORTS, dir="/tmp")) if WRAPPER else None
         if self._reports:
             self._reports.chmod(0o777)
         user = popen.get("user")

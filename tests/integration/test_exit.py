@@ -40,7 +40,7 @@ def test_after_a_stop_it_is_0_though_the_last_generation_was_broken(socket_dir, 
     deploy = Deploy(socket_dir)
     one = master(command=[deploy.path])
     one.wait_ready(1)
-    deploy.place("#!/nonexistent/interpreter\n")
+    deploy.place("neither a script nor a program\n")
     one.reload(succeeds=False)
     assert one.stop() == 0
 
@@ -162,7 +162,7 @@ def test_a_start_that_fails_has_a_status_of_its_own(wrong, socket_dir):
 @pytest.mark.rules("C6", "X3", "R7")
 def test_a_first_worker_that_cannot_be_executed_is_no_worker_that_ended_with_127(socket_dir):
     program = socket_dir / "program"
-    program.write_text("#!/nonexistent/interpreter\n")
+    program.write_text("neither a script nor a program\n")
     program.chmod(0o755)
     path = socket_dir / "socket"
     finished = run(f"-listen=unix://{path}", program)

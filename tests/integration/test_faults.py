@@ -9,7 +9,7 @@ import resource
 import subprocess
 import threading
 from collections import Counter
-from signal import SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGSTOP
+from signal import SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM
 
 import harness
 import procfs
@@ -72,17 +72,23 @@ def kinds(master):
     return Counter(re.sub(r"\d+", "", target) for target in master.fds.values())
 
 
+# A sanitized build looks for leaks at its end by tracing itself, which it cannot while traced.
+WITHOUT_LEAK_CHECK = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
+
+
 class Patient:
     """A master that serves and is about to suffer."""
 
-    def __init__(self, start, directory, *options, server=()):
+    def __init__(self, begin, directory, *options, start=20, server=()):
         self.notes = Notes(directory)
         self.envdir = directory / "env"
         self.envdir.mkdir()
-        self.master = start(
+        self.master = begin(
             f"-envdir={self.envdir}",
             f"-dir={directory}",
             *options,
+            start=start,
+            env=WITHOUT_LEAK_CHECK,
             server=[self.notes.option, *server],
         )
         self.master.wait_log(says("rollout_done", generation=1))
@@ -94,7 +100,7 @@ class Patient:
         assert self.master.get().pid == self.worker
         wait_only(self.master, self.worker)
         assert self.notes.signals(self.worker) == []
-        assert kinds(self.master) == self.healthy
+        self._wait_healthy()
 
     def recover(self):
         """The next reload works, and leaves nothing behind."""
@@ -103,6 +109,9 @@ class Patient:
         wait_only(self.master, self.worker)
         assert self.master.get().pid == self.worker
         assert self.notes.signals(old) == [SIGHUP]
+        self._wait_healthy()
+
+    def _wait_healthy(self):
         eventually(lambda: kinds(self.master) == self.healthy, what="the descriptors of before")
 
 
@@ -304,6 +313,51 @@ def test_what_hangs_on_its_way_out_of_a_failed_reload_is_killed(
         late = sick.master.wait_log(says("killed_late", generation=2), deadline=20)
         assert int(late["ms"]) >= bound
     # strace lets go of the dead.
+    sick.assert_serving()
+    sick.recover()
+
+
+# A worker that takes a minute on its way from fork to exec, in microseconds.
+DAWDLE = "chdir:delay_enter=60000000"
+
+
+def wait_unexecuted(sick):
+    """Waits until there is a new worker that has not been executed; returns its pid."""
+
+    def found():
+        fresh = [pid for pid in sick.master.workers if pid != sick.worker]
+        return fresh if fresh and procfs.status(fresh[0], "TracerPid") != "0" else None
+
+    return eventually(found, what="a worker on its way")[0]
+
+
+@native_only
+@pytest.mark.heavy
+@pytest.mark.rules("G1", "X1")
+@pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGQUIT])
+def test_a_stop_reaches_a_worker_that_is_not_executed_yet(number, socket_dir, master):
+    sick = Patient(master, socket_dir)
+    with Fault(sick.master, socket_dir, "chdir:delay_enter=500000", workers=True):
+        sick.master.hup()
+        new = wait_unexecuted(sick)
+        sick.master.signal(number)
+        # What is blocked on the way hits as soon as it is not.
+        assert sick.master.wait_exit() == 0
+    assert sick.notes.generations == [1]
+    assert not procfs.is_alive(new)
+
+
+@native_only
+@pytest.mark.heavy
+@pytest.mark.rules("R2", "R3", "R7")
+@pytest.mark.parametrize("start", [0, 20])
+def test_a_worker_that_dies_before_it_is_executed_fails_the_reload(start, socket_dir, master):
+    sick = Patient(master, socket_dir, start=start)
+    with Fault(sick.master, socket_dir, DAWDLE, workers=True):
+        sick.master.hup()
+        os.kill(wait_unexecuted(sick), SIGKILL)
+    sick.master.wait_log(says("rollout_failed", generation=2))
+    assert not sick.master.said("ready", generation=2)
     sick.assert_serving()
     sick.recover()
 

@@ -12,6 +12,7 @@ import tty
 from signal import SIGHUP, SIGTERM
 
 import pytest
+from flood import wait_stuck
 from harness import SERVER, eventually
 from masterlog import MasterLog
 from starter import as_nobody, public_copy
@@ -149,13 +150,13 @@ def test_a_stuck_reader_delays_neither_reload_nor_stop(kind, start):
     one, way, notes = start(kind, server=["--flood=20:100"])
     first = one.wait_ready(1)
     way.log.stall()
-    eventually(lambda: is_asleep(first), what="a worker whose pipe is full")
+    wait_stuck(one, first)
     way.assert_unchanged()
     one.signal(SIGHUP)
     second = notes.wait_start(2)
     notes.wait_signal(first, SIGHUP)
     wait_gone(first)
-    eventually(lambda: is_asleep(second), what="another")
+    wait_stuck(one, second)
     way.assert_unchanged()
     one.signal(SIGTERM)
     notes.wait_signal(second, SIGTERM)
@@ -181,7 +182,7 @@ def test_nothing_is_lost_when_a_stuck_reader_reads_on(kind, start):
         target=lambda: answers.append(one.get("/log?lines=20000&bytes=100", timeout=60))
     )
     asking.start()
-    eventually(lambda: is_asleep(first), what="a worker whose pipe is full")
+    wait_stuck(one, first)
     one.signal(SIGHUP)
     second = notes.wait_start(2)
     eventually(lambda: one.wait_serving().pid == second, what="the new worker's answer")
@@ -202,7 +203,7 @@ def test_a_stuck_reader_costs_no_processor(start):
     one, way, _ = start("pipe", server=["--flood=20:100"])
     first = one.wait_ready(1)
     way.log.stall()
-    eventually(lambda: is_asleep(first), what="a worker whose pipe is full")
+    wait_stuck(one, first)
     eventually(lambda: is_asleep(one.pid), what="a master that sleeps")
     way.log.resume()
     one.wait_serving(deadline=60)

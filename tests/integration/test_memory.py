@@ -56,6 +56,5 @@ def test_floods_and_long_lines_cost_bounded_memory(master):
     for page in ("/log?lines=20000&bytes=200", "/log?lines=2&bytes=5000000", "/log?lines=300000"):
         one.get(page, timeout=60)
     one.wait_output("log 0000300000", deadline=60)
-    # Half of it is the queue; sanitizers and valgrind need far more themselves.
-    if not WRAPPER and "asan" not in one.process.args[0]:
+    if not WRAPPER:
         assert one.rss_kb <= 8192

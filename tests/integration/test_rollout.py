@@ -6,7 +6,7 @@ import time
 from signal import SIGHUP, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH
 
 import pytest
-from harness import SERVER, eventually
+from harness import SERVER, WRAPPER, eventually
 from masterlog import says
 from workers import Deploy, Held, Notes, wait_gone, wait_only, wait_serves_alone
 
@@ -130,7 +130,7 @@ def test_with_start_0_a_command_that_cannot_be_executed_is_not_ready(socket_dir,
     deploy = Deploy(socket_dir)
     one = master(start=0, command=[deploy.path])
     old = deploy.notes.wait_start(1)
-    deploy.place("#!/nonexistent/interpreter\n")
+    deploy.place("neither a script nor a program\n")
     one.reload(succeeds=False)
     assert not one.said("ready", generation=2)
     assert deploy.notes.signals(old) == []
@@ -215,6 +215,8 @@ BROKEN = {
 @pytest.mark.rules("R2", "R7", "E9", "E10", "O6")
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_new_worker_that_fails_leaves_the_old_one_alone(broken, socket_dir, master):
+    if broken == "has no interpreter" and WRAPPER:
+        pytest.skip("valgrind notices only when the old program is gone")
     scene = Scene(socket_dir)
     break_it, start, told = BROKEN[broken]
     one = master(*scene.options, start=start, command=[scene.deploy.path])
@@ -234,7 +236,7 @@ def test_a_new_worker_that_fails_leaves_the_old_one_alone(broken, socket_dir, ma
             assert serving(one) == (serving_pid, before)
         wait_only(one, serving_pid)
         assert scene.deploy.notes.signals(serving_pid) == []
-        assert one.fds == descriptors
+        eventually(lambda: one.fds == descriptors, what="the descriptors of before")
         scene.mend()
         generation += 1
         assert one.reload() == generation

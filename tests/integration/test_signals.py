@@ -11,12 +11,16 @@ from signal import SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, 
 import client
 import procfs
 import pytest
-from harness import PATIENCE, SERVER, Master, eventually, run
+from harness import PATIENCE, SERVER, WRAPPER, Master, eventually, run
 from masterlog import says
 from workers import Held, Notes, wait_gone, wait_only
 
 STOPS = [SIGTERM, SIGINT, SIGQUIT]
 SLOW = 1000  # milliseconds: a test can do something while a worker is starting
+
+
+# Valgrind throws away what is pending when a process is executed, and takes long to begin.
+native_only = pytest.mark.skipif(bool(WRAPPER), reason="a wrapper loses signals of that moment")
 
 
 def name_of(number):
@@ -144,6 +148,7 @@ def assert_nothing_started_after_a_stop(master):
     assert not any("reload asked for, starting" in text for text in texts[stop:]), master.log_text()
 
 
+@native_only
 @pytest.mark.rules("G1", "X1")
 @pytest.mark.parametrize("number", STOPS, ids=name_of)
 def test_a_stop_right_after_a_reload(number, master):
@@ -157,6 +162,7 @@ def test_a_stop_right_after_a_reload(number, master):
         assert_nothing_started_after_a_stop(one)
 
 
+@native_only
 @pytest.mark.rules("G1", "R9", "X1")
 @pytest.mark.parametrize("start", [0, 10])
 @pytest.mark.parametrize("number", STOPS, ids=name_of)
@@ -187,6 +193,7 @@ def is_clean_death(master, status, number):
     return status == -number and len(master.log) == 0 and master.leftovers == []
 
 
+@native_only
 @pytest.mark.rules("G1", "X1")
 @pytest.mark.parametrize("number", STOPS, ids=name_of)
 def test_a_stop_as_soon_as_there_is_a_master(number, master):
@@ -202,7 +209,7 @@ def test_a_stop_as_soon_as_there_is_a_master(number, master):
 @pytest.mark.rules("G1", "X1")
 @pytest.mark.parametrize("number", STOPS, ids=name_of)
 def test_a_stop_that_was_there_before_the_program_is_not_lost(number, master):
-    for _ in range(10):
+    for _ in range(1 if WRAPPER else 10):
         # What is blocked when the program is executed waits for it.
         one = master(preexec_fn=lambda: (block_all_signals(), os.kill(os.getpid(), number)))
         assert one.wait_exit() == 0
@@ -211,6 +218,7 @@ def test_a_stop_that_was_there_before_the_program_is_not_lost(number, master):
         assert not one.said("started")
 
 
+@native_only
 @pytest.mark.rules("G1", "R9")
 def test_a_reload_as_soon_as_there_is_a_master(socket_dir, master):
     survived = 0
@@ -262,6 +270,8 @@ def test_no_signal_that_means_nothing_ends_the_master(master):
     # Left out: what stops it (below), and what says that the program itself is broken.
     meaning = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGKILL, SIGSTOP, signal.SIGTSTP}
     broken = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGABRT"}
+    if WRAPPER:
+        meaning.add(signal.SIGRTMAX)  # valgrind's own
     for number in sorted(signal.valid_signals() - meaning):
         if getattr(number, "name", "") not in broken:
             one.signal(number)
@@ -391,7 +401,8 @@ def test_signals_go_to_the_worker_or_its_group_and_kill_to_the_group(case, socke
         assert procfs.is_alive(grandchild)
         os.kill(grandchild, SIGKILL)
     eventually(lambda: not procfs.is_alive(grandchild), what="the end of the grandchild")
-    for worker in one.workers if one.process.poll() is None else []:
+    # That of the worker that serves now would be left over.
+    for worker in one.workers:
         for child in procfs.children(worker):
             os.kill(child, SIGKILL)
 
@@ -437,12 +448,10 @@ def test_process_1_reaps_orphans():
         assert procfs.processes()[orphan].parent == one.pid
         os.kill(orphan, SIGKILL)
         wait_gone(orphan)
-        # It was none of the workers: nothing was said, nothing ended.
-        assert len(one.said("ended")) == 1
         one.get("/exit?code=7")
-        for child in procfs.children(one.pid):
-            os.kill(child, SIGKILL)
         assert one.wait_exit() == 7
+        # The orphan was none of the workers: nothing was said, and nothing ended by it.
+        assert len(one.said("ended")) == 2
 
 
 @pytest.mark.heavy

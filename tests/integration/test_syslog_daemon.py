@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from signal import SIGHUP, SIGUSR1
 
 import pytest
-from flood import MANY, Asked, numbered, wait_stuck, wait_taken, write_lines, written
+from flood import LINE, MANY, Asked, numbered, wait_stuck, wait_taken, write_lines, written
 from harness import PATIENCE, SERVER, eventually, run
 from masterlog import says
 from syslogd import FACILITY_DAEMON, Syslogd
@@ -210,16 +210,24 @@ def test_a_start_that_fails_is_told_on_standard_error_too(words, why, present, s
 # --- a daemon that is away -----------------------------------------------------------------------
 
 
+def take_all(daemon):
+    """What was sent to a daemon so far; from now on nobody can send to it."""
+    daemon.shutdown(socket.SHUT_RD)
+    daemon.setblocking(False)
+    messages = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            messages.append(daemon.recv(1 << 16))
+    return messages
+
+
 class OrderlySyslogd(Syslogd):
     """A daemon that takes what was sent to it before it goes; whoever sends later is told so."""
 
     def close(self):
         if self._socket is not None:
             self.stall()
-            self._socket.shutdown(socket.SHUT_RD)
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    self.messages.append(self._parse(self._socket.recv(1 << 20)))
+            self.messages += map(self._parse, take_all(self._socket))
         super().close()
 
 
@@ -282,6 +290,7 @@ def test_a_daemon_that_comes_late_is_told_how_much_it_missed(make, why, logged, 
 def crowded(path):
     """A daemon at the path that does not read yet, and whose queue is full already."""
     daemon = bind(f"{path}.new", socket.SOCK_DGRAM)
+    daemon.settimeout(10 * PATIENCE)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.setblocking(False)
         other.connect(f"{path}.new")
@@ -293,7 +302,8 @@ def crowded(path):
 
 
 @pytest.mark.rules("O3")
-def test_what_was_told_already_is_not_counted_again(logged, socket_dir):
+@pytest.mark.parametrize("reads", [True, False], ids=["reads the count", "reads nothing"])
+def test_a_count_is_lost_with_the_line_that_tells_it_and_not_after(reads, logged, socket_dir):
     path = socket_dir / "log"
     with OrderlySyslogd(path, PATIENCE) as daemon:
         one, address, notes = logged()
@@ -304,33 +314,23 @@ def test_what_was_told_already_is_not_counted_again(logged, socket_dir):
     descriptors = len(one.fds)
     with crowded(path) as daemon:
         eventually(lambda: len(one.fds) > descriptors, what="a connection to the daemon")
+        # Now the count waits, and lines behind it.
         assert write_lines(address, 1000).pid == worker
         wait_taken(one, worker)
-        # It reads the count, a few of the lines after it, and goes.
-        messages = [daemon.recv(1 << 16)]
-        while not (found := re.search(LOST.encode(), messages[-1])):
-            messages.append(daemon.recv(1 << 16))
-        daemon.shutdown(socket.SHUT_RD)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                messages.append(daemon.recv(1 << 16, socket.MSG_DONTWAIT))
+        found = None
+        while reads and not found:
+            found = re.search(LOST, daemon.recv(1 << 16).decode())
+        sent = sum(b"] log " in message for message in take_all(daemon))
         path.unlink()
         eventually(lambda: len(one.fds) == descriptors, what="a master that has noticed")
-    sent = sum(b"] log " in message for message in messages)
-    assert int(found["count"]) == 1000 and sent < 1000
+    assert not reads or int(found["count"]) == 1000
     with Syslogd(path, PATIENCE) as daemon:
-        assert int(daemon.wait_message(LOST)["count"]) == 1000 - sent
+        missed = 1000 - sent if reads else 2000
+        assert int(daemon.wait_message(LOST)["count"]) == missed
         assert one.stop() == 0
 
 
-FOR_EVER = 10**6  # megabytes of a flood
-ENOUGH = 10**7  # bytes of it that are surely passed on, or lost
-
-
-def wait_written(worker):
-    """Waits until a worker has written on."""
-    goal = written(worker) + ENOUGH
-    eventually(lambda: written(worker) > goal, what="a worker that writes on")
+FLOOD = 50000  # lines
 
 
 def wait_messages(daemon):
@@ -339,27 +339,42 @@ def wait_messages(daemon):
     eventually(lambda: len(daemon.messages) > goal, what="messages")
 
 
+def wait_written(worker, since):
+    """Waits until a worker has written much more than a number of bytes."""
+    goal = since + FLOOD * LINE // 2
+    eventually(lambda: written(worker) > goal, what="a worker that writes on")
+
+
 @pytest.mark.rules("O3", "O2")
 def test_under_a_flood_a_daemon_that_restarts_gets_or_is_told_of_every_line(logged, socket_dir):
+    rounds = 3
     with OrderlySyslogd(socket_dir / "log", PATIENCE) as daemon:
-        one, _, notes = logged(f"--flood={FOR_EVER}")
+        one, address, notes = logged()
         worker = notes.wait_start(1)
         daemon.wait_message(says("rollout_done"))
-        wait_messages(daemon)
-        for _ in range(5):
-            daemon.close()
-            wait_written(worker)
-            daemon.reopen()
-            wait_messages(daemon)
+        for _ in range(rounds):
+            with Asked(address, FLOOD) as flood:
+                wait_messages(daemon)
+                daemon.close()
+                flood.answer()
+            before = written(worker)
+            with Asked(address, FLOOD) as flood:
+                wait_written(worker, before)
+                daemon.reopen()
+                flood.answer()
+        # The master has a second for its last words: all else is to be said before.
+        write_lines(address, 1, LINE + 1)
+        daemon.wait_message(rf" log 0000000001 x{{{LINE - len('log 0000000001 ')}}}$", deadline=30)
         assert one.stop() == 0
         daemon.wait_message(says("exiting"))
         messages = told(daemon, one)
-    # The signal may have cut the last line short.
-    whole = len(numbered("flood", 1)[0])
-    numbers = [int(t.split()[1]) for t in output_of(worker, messages) if len(t) == whole]
-    assert numbers == sorted(set(numbers))
-    assert len(numbers) + lost(messages) == numbers[-1]
+    total = 2 * rounds * FLOOD + 1
+    assert len(output_of(worker, messages)) + lost(messages) == total
+    assert lost(messages) > 0
     assert steps(messages) == len([*START, *STOP])
+
+
+FOR_EVER = 10**6  # megabytes of a flood
 
 
 @pytest.mark.rules("O3")
@@ -369,7 +384,7 @@ def test_the_count_is_told_while_the_flood_goes_on(logged, socket_dir):
         worker = notes.wait_start(1)
         daemon.wait_message(says("rollout_done"))
         daemon.close()
-        wait_written(worker)
+        wait_written(worker, written(worker))
         daemon.reopen()
         daemon.stall()
         # From here on there is always something to send.
@@ -514,6 +529,8 @@ def test_rsyslogd_understands_every_message(rsyslogd, logged):
     second = notes.wait_start(2)
     wait_only(one, second)
     assert write_lines(address, 2, 3 * PIECE).pid == second
+    # The master has a second for its last words: all else is to be said before.
+    rsyslogd.wait(f"x{{{PIECE - 1}}}$", count=4)
     assert one.stop() == 0
     rsyslogd.wait(says("exiting"))
     lines = told_by(rsyslogd, one)

@@ -94,7 +94,7 @@ def test_reloads_that_fail_lose_nothing(socket_dir, master, load):
             deploy.serve()
             one.reload()
         else:
-            deploy.place("#!/nonexistent/interpreter\n")
+            deploy.place("neither a script nor a program\n")
             one.reload(succeeds=False)
         clients.wait_answered(10)
     clients.assert_lossless(at_least=400)

@@ -32,7 +32,7 @@ def variables(master):
 def descriptors(master, address=None):
     """The worker's descriptors at its start, number -> words; not valgrind's, which reach it."""
     found = page(master, "/fds", " ", address)
-    return {int(fd): words for fd, words in found.items() if f"target={REPORTS}" not in words}
+    return {int(fd): words for fd, words in found.items() if f"target=/tmp/{REPORTS}" not in words}
 
 
 def is_asleep(pid):
