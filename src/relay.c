@@ -2,9 +2,17 @@
 
 #include <errno.h>
 
-/* How often a pipe is read at its worker's end: more than fits into it, so that only a process that
- * is still writing can leave something. */
-enum { DRAIN_READS = 4 };
+/* How often a pipe is read at its worker's end: more than fits into it (1 MiB, unless root has
+ * raised /proc/sys/fs/pipe-max-size), so that only a process that is still writing can leave
+ * something. */
+enum { DRAIN_READS = 16 };
+
+/* What one read of a pipe came to. */
+enum source_state {
+    SOURCE_MORE,  /* there may be more in it */
+    SOURCE_EMPTY, /* there is nothing in it now, or it was closed */
+    SOURCE_STUCK, /* the log has no room */
+};
 
 /* How often it is read at one wake-up, so that a flood takes fewer turns of the loop. */
 enum { PUMP_READS = 4 };
@@ -64,24 +72,31 @@ static void source_finish(struct relay *relay, size_t index)
     source_close(relay, index);
 }
 
-/* Reads once. Returns true when there may be more. */
-static bool source_read(struct relay *relay, size_t index)
+static enum source_state source_read(struct relay *relay, size_t index)
 {
     struct os *os = relay->os;
     if (!pass_on(relay) || !log_has_room(relay->log))
-        return false;
+        return SOURCE_STUCK;
     ssize_t got = os->read(os, relay->sources[index].fd, relay->input, sizeof relay->input);
     if (got == -EAGAIN)
-        return false;
+        return SOURCE_EMPTY;
     if (got <= 0) {
         source_finish(relay, index);
-        return false;
+        return SOURCE_EMPTY;
     }
     relay->held = index;
     relay->at = 0;
     relay->end = (size_t)got;
-    pass_on(relay);
-    return true;
+    return pass_on(relay) ? SOURCE_MORE : SOURCE_STUCK;
+}
+
+/* Reads up to so many times, until there is nothing more. */
+static enum source_state source_read_on(struct relay *relay, size_t index, int most)
+{
+    enum source_state state = SOURCE_MORE;
+    for (int reads = 0; reads < most && state == SOURCE_MORE; reads++)
+        state = source_read(relay, index);
+    return state;
 }
 
 int relay_open(struct relay *relay, struct os *os, struct log *log)
@@ -112,12 +127,6 @@ int relay_add(struct relay *relay, int fd, pid_t worker)
     return 0;
 }
 
-static void source_pump(struct relay *relay, size_t index)
-{
-    for (int reads = 0; reads < PUMP_READS && source_read(relay, index); reads++)
-        continue;
-}
-
 void relay_pump(struct relay *relay)
 {
     enum { READY_MAX = 32 };
@@ -125,7 +134,7 @@ void relay_pump(struct relay *relay)
     if (pass_on(relay)) {
         int count = relay->os->watch_wait(relay->os, relay->set, ready, READY_MAX, 0);
         for (int i = 0; i < count; i++)
-            source_pump(relay, (size_t)ready[i].token);
+            source_read_on(relay, (size_t)ready[i].token, PUMP_READS);
     }
     log_flush(relay->log);
 }
@@ -133,12 +142,6 @@ void relay_pump(struct relay *relay)
 bool relay_wants_input(const struct relay *relay)
 {
     return relay->at == relay->end && log_has_room(relay->log);
-}
-
-static void source_drain(struct relay *relay, size_t index)
-{
-    for (int reads = 0; reads < DRAIN_READS && source_read(relay, index); reads++)
-        continue;
 }
 
 static pid_t close_oldest_orphan(struct relay *relay)
@@ -164,10 +167,11 @@ pid_t relay_worker_ended(struct relay *relay, pid_t worker)
         struct relay_source *source = &relay->sources[i];
         if (source->fd < 0 || source->orphan || source->worker != worker)
             continue;
-        source_drain(relay, i);
+        enum source_state state = source_read_on(relay, i, DRAIN_READS);
         if (source->fd < 0)
             return 0;
-        if (relay->at == relay->end)
+        /* Unless others are still writing, what there is of a line is the worker's last. */
+        if (state == SOURCE_EMPTY)
             finish_line(relay, i);
         source->orphan = true;
         source->order = ++relay->orphaned;
@@ -181,11 +185,12 @@ pid_t relay_worker_ended(struct relay *relay, pid_t worker)
 
 bool relay_drain(struct relay *relay)
 {
+    bool stuck = false;
     for (size_t i = 0; i < relay->bound; i++)
         if (relay->sources[i].fd >= 0)
-            source_drain(relay, i);
+            stuck |= source_read_on(relay, i, DRAIN_READS) == SOURCE_STUCK;
     log_flush(relay->log);
-    return relay->at == relay->end && log_has_room(relay->log);
+    return !stuck;
 }
 
 void relay_close(struct relay *relay)

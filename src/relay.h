@@ -66,8 +66,8 @@ bool relay_wants_input(const struct relay *relay);
  */
 pid_t relay_worker_ended(struct relay *relay, pid_t worker);
 
-/* Takes what is left in every pipe. Returns true when there is no more, false when the log has no
- * room for it yet. */
+/* Takes what is left in every pipe, but no more than fits into one. Returns false when the log has
+ * no room for it yet. */
 bool relay_drain(struct relay *relay);
 
 void relay_close(struct relay *relay);

@@ -24,6 +24,7 @@ LOST = r"(\d+) log lines? (?:was|were) lost: (.*)$"
 START = ["listening", "started", "ready", "rollout_done"]
 RELOAD = ["reload", "started", "ready", "rollout_done", "retired", "ended"]
 STOP = ["stop", "stopped", "ended", "exiting"]
+STEPS = {*START, *RELOAD, *STOP}
 
 
 def start(master, sink, directory, *options):
@@ -233,10 +234,8 @@ def fill(path):
 
 
 def is_whole(line, floods):
+    """Is it all of a line, the master's own or of a worker?"""
     return line.text in floods if line.worker else any(re.search(says(e), line.text) for e in STEPS)
-
-
-STEPS = {*START, *RELOAD, *STOP}
 
 
 @pytest.mark.rules("O3", "O2")

@@ -115,6 +115,21 @@ static void test_a_pipe_that_others_hold_stays_open(void **state)
     assert_int_equal(relay.orphans, 0);
 }
 
+/* Rules: O2 O4 */
+static void test_a_line_that_others_are_writing_is_not_cut(void **state)
+{
+    (void)state;
+    int fd = add_worker(11);
+    write_line(fd, "of a grandchild that is in the middle of a line");
+    fake.read_most = 1;
+    relay_worker_ended(&relay, 11);
+    fake.read_most = SIZE_MAX;
+    relay_pump(&relay);
+    write_line(fd, ", and now ends it\n");
+    relay_pump(&relay);
+    expect(STAMP "[11] of a grandchild that is in the middle of a line, and now ends it\n");
+}
+
 /* Rules: O4 */
 static void test_a_new_worker_may_have_the_pid_of_an_ended_one(void **state)
 {
@@ -234,6 +249,7 @@ int main(void)
         RELAY_TEST(test_one_byte_reads_change_nothing),
         RELAY_TEST(test_what_a_worker_wrote_before_its_end_is_logged),
         RELAY_TEST(test_a_pipe_that_others_hold_stays_open),
+        RELAY_TEST(test_a_line_that_others_are_writing_is_not_cut),
         RELAY_TEST(test_a_new_worker_may_have_the_pid_of_an_ended_one),
         RELAY_TEST(test_orphaned_pipes_are_bounded),
         RELAY_TEST(test_a_stuck_log_is_not_read_for),
