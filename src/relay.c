@@ -127,6 +127,17 @@ int relay_add(struct relay *relay, int fd, pid_t worker)
     return 0;
 }
 
+/* Flushes the log, and hands on what is held as long as that makes room: afterwards something is
+ * held only while the log waits for its way out. */
+static void flush_and_pass_on(struct relay *relay)
+{
+    log_flush(relay->log);
+    while (relay->at != relay->end && log_has_room(relay->log)) {
+        pass_on(relay);
+        log_flush(relay->log);
+    }
+}
+
 void relay_pump(struct relay *relay)
 {
     enum { READY_MAX = 32 };
@@ -136,7 +147,7 @@ void relay_pump(struct relay *relay)
         for (int i = 0; i < count; i++)
             source_read_on(relay, (size_t)ready[i].token, PUMP_READS);
     }
-    log_flush(relay->log);
+    flush_and_pass_on(relay);
 }
 
 bool relay_wants_input(const struct relay *relay)
@@ -189,7 +200,7 @@ bool relay_drain(struct relay *relay)
     for (size_t i = 0; i < relay->bound; i++)
         if (relay->sources[i].fd >= 0)
             stuck |= source_read_on(relay, i, DRAIN_READS) == SOURCE_STUCK;
-    log_flush(relay->log);
+    flush_and_pass_on(relay);
     return !stuck;
 }
 

@@ -424,6 +424,8 @@ static void last_words(struct supervisor *sup)
         bool drained = relay_drain(&sup->relay);
         if ((drained && log_is_empty(&sup->log)) || os->clock_ms(os) >= until)
             return;
+        if (log_waits_for(&sup->log) < 0)
+            continue; /* there is room again: on with what was left in the pipes */
         if (wait_until(sup, ready, until) < 0)
             os->pause_ms(os, WAIT_FAILED_PAUSE_MS);
         log_flush(&sup->log);

@@ -198,6 +198,33 @@ static void test_a_stuck_log_is_not_read_for(void **state)
     assert_int_equal(lines, written);
 }
 
+/* Rules: O2 O3 */
+static void test_nothing_is_held_back_once_there_is_room(void **state)
+{
+    (void)state;
+    static char line[101];
+    int fd = add_worker(11);
+    memset(line, 'x', 100);
+    line[100] = '\n';
+    fake.output_room = 0;
+    while (relay_wants_input(&relay)) {
+        for (int i = 0; i < 100; i++)
+            os_fake_feed(&fake, fd, line, sizeof line);
+        relay_pump(&relay);
+    }
+    /* The way out is free by the time of the last flush: nobody else would call for the rest. */
+    os_fake_forget(&fake);
+    fake.output_room = OS_FAKE_TEXT - 1;
+    relay_pump(&relay);
+    assert_true(relay_wants_input(&relay) || log_waits_for(&log_) >= 0);
+    while (!relay_wants_input(&relay)) {
+        os_fake_forget(&fake);
+        fake.output_room = OS_FAKE_TEXT - 1;
+        relay_pump(&relay);
+        assert_true(relay_wants_input(&relay) || log_waits_for(&log_) >= 0);
+    }
+}
+
 /* Rules: O2 */
 static void test_a_line_without_end_is_cut(void **state)
 {
@@ -253,6 +280,7 @@ int main(void)
         RELAY_TEST(test_a_new_worker_may_have_the_pid_of_an_ended_one),
         RELAY_TEST(test_orphaned_pipes_are_bounded),
         RELAY_TEST(test_a_stuck_log_is_not_read_for),
+        RELAY_TEST(test_nothing_is_held_back_once_there_is_room),
         RELAY_TEST(test_a_line_without_end_is_cut),
         RELAY_TEST(test_what_cannot_be_watched_stays_the_caller_s),
         RELAY_TEST(test_a_pipe_that_cannot_be_read_is_closed),
