@@ -516,7 +516,7 @@ class Stranger:
         eventually(lambda: self._is_sleep(), what="a sleeping stranger")
 
     def _is_sleep(self):
-        return procfs.arguments(self.pid)[0] == "sleep"
+        return procfs.arguments(self.pid)[:1] == ["sleep"]
 
     def assert_untouched(self):
         assert self._is_sleep() and procfs.is_alive(self.pid)

@@ -1,5 +1,6 @@
 """Workers as a test sees them: what they noted, what they run, and what keeps them busy."""
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,9 +135,9 @@ def wait_serves_alone(master, pid):
     """Waits until a worker answers, and every other has closed its listeners."""
 
     def alone():
-        for other in master.workers:
-            if other != pid and 3 in procfs.fds(other):
-                return False
+        others = [other for other in master.workers if other != pid]
+        if any(os.path.lexists(f"/proc/{other}/fd/3") for other in others):
+            return False
         return master.get().pid == pid
 
     eventually(alone, what=f"{pid} alone at the listener")
