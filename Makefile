@@ -85,7 +85,7 @@ UNIT_supervisor = text core uri envp childlog cli report console log listener sp
 UNIT_FAKED      = console log listener listener_file listener_inherit spawn relay setup supervisor
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
-FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_*.c))
+FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))
 
 $(BUILD)/test/%.o: tests/unit/%.c $(BUILD)/flags
 	$(call say,CC,$<)
