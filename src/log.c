@@ -164,19 +164,46 @@ static void tell_lost(struct log *log)
     log->telling_left = queued(log);
 }
 
-/* So much of the queue's front has gone out: the way out works, and can be told what was lost. */
-static void queue_advance(struct log *log, size_t length)
+static void queue_shorten(struct log *log, size_t length)
 {
     log->head += length;
     if (!queued(log))
         log->head = log->tail = 0;
+}
+
+/* Unless that is being done, or there is no room. */
+static void tell_if_lost(struct log *log)
+{
+    bool room = LOG_QUEUE_SIZE - queued(log) >= log_form_bound(&log->form, LOST_LINE_MAX);
+    if (log->lost && !log->telling && room)
+        tell_lost(log);
+}
+
+/* The queue's first line, of so many bytes, cannot be sent; perhaps others can. */
+static void queue_drop_line(struct log *log, size_t length, int error)
+{
+    bool tells = log->telling && length >= log->telling_left;
+    uint64_t lines = tells ? log->telling : 1;
+    if (tells)
+        log->telling = log->telling_left = 0;
+    else if (log->telling)
+        log->telling_left -= length;
+    queue_shorten(log, length);
+    lose(log, lines, error);
+    /* What tells of lost ones is not sent again at once: it might be lost again and again. */
+    if (!tells)
+        tell_if_lost(log);
+}
+
+/* So much of the queue's front has gone out: the way out works, and can be told what was lost. */
+static void queue_advance(struct log *log, size_t length)
+{
+    queue_shorten(log, length);
     if (length < log->telling_left)
         log->telling_left -= length;
     else
         log->telling = log->telling_left = 0;
-    bool room = LOG_QUEUE_SIZE - queued(log) >= log_form_bound(&log->form, LOST_LINE_MAX);
-    if (log->lost && !log->telling && room)
-        tell_lost(log);
+    tell_if_lost(log);
 }
 
 /* Returns false when that has to wait. */
@@ -258,8 +285,7 @@ static bool send_datagrams(struct log *log, int *reconnects)
         return true;
     }
     if (sent == -EMSGSIZE || sent == -ENOBUFS) {
-        lose(log, 1, -sent);
-        skip_datagrams(log, parts, 1);
+        queue_drop_line(log, parts[0].iov_len + 1, -sent);
         return true;
     }
     if (sent == -EAGAIN) {

@@ -12,6 +12,7 @@ enum source_state {
     SOURCE_MORE,  /* there may be more in it */
     SOURCE_EMPTY, /* there is nothing in it now, or it was closed */
     SOURCE_STUCK, /* the log has no room */
+    SOURCE_FAILED,
 };
 
 /* How often it is read at one wake-up, so that a flood takes fewer turns of the loop. */
@@ -80,7 +81,10 @@ static enum source_state source_read(struct relay *relay, size_t index)
     ssize_t got = os->read(os, relay->sources[index].fd, relay->input, sizeof relay->input);
     if (got == -EAGAIN)
         return SOURCE_EMPTY;
-    if (got <= 0) {
+    /* Never closed for that: its worker would die of the next line that it writes. */
+    if (got < 0)
+        return SOURCE_FAILED;
+    if (got == 0) {
         source_finish(relay, index);
         return SOURCE_EMPTY;
     }
@@ -90,12 +94,14 @@ static enum source_state source_read(struct relay *relay, size_t index)
     return pass_on(relay) ? SOURCE_MORE : SOURCE_STUCK;
 }
 
-/* Reads up to so many times, until there is nothing more. */
+/* Reads up to so many times, until there is nothing more; a failure may be over by then. */
 static enum source_state source_read_on(struct relay *relay, size_t index, int most)
 {
     enum source_state state = SOURCE_MORE;
-    for (int reads = 0; reads < most && state == SOURCE_MORE; reads++)
+    for (int reads = 0; reads < most && (state == SOURCE_MORE || state == SOURCE_FAILED); reads++)
         state = source_read(relay, index);
+    if (state == SOURCE_FAILED)
+        relay->failing = true;
     return state;
 }
 
@@ -106,6 +112,7 @@ int relay_open(struct relay *relay, struct os *os, struct log *log)
     relay->bound = relay->held = relay->at = relay->end = 0;
     relay->orphaned = 0;
     relay->orphans = 0;
+    relay->failing = false;
     relay->set = os->watch_open(os);
     return relay->set < 0 ? relay->set : 0;
 }
@@ -142,17 +149,24 @@ void relay_pump(struct relay *relay)
 {
     enum { READY_MAX = 32 };
     struct os_ready ready[READY_MAX];
+    relay->failing = false;
     if (pass_on(relay)) {
         int count = relay->os->watch_wait(relay->os, relay->set, ready, READY_MAX, 0);
         for (int i = 0; i < count; i++)
-            source_read_on(relay, (size_t)ready[i].token, PUMP_READS);
+            if (relay->sources[ready[i].token].fd >= 0)
+                source_read_on(relay, (size_t)ready[i].token, PUMP_READS);
     }
     flush_and_pass_on(relay);
 }
 
 bool relay_wants_input(const struct relay *relay)
 {
-    return relay->at == relay->end && log_has_room(relay->log);
+    return relay->at == relay->end && log_has_room(relay->log) && !relay->failing;
+}
+
+bool relay_wants_time(const struct relay *relay)
+{
+    return relay->failing;
 }
 
 static pid_t close_oldest_orphan(struct relay *relay)

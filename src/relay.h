@@ -39,6 +39,7 @@ struct relay {
     size_t bound;      /* sources from here on were never used */
     uint64_t orphaned; /* how many pipes outlived their worker, ever */
     size_t orphans;    /* how many there are now */
+    bool failing;      /* a pipe could not be read at the last try */
     /* What was read but not yet taken by the log: input[at..end) of source `held`. */
     size_t held, at, end;
     struct relay_source sources[RELAY_SOURCES_MAX];
@@ -56,8 +57,11 @@ int relay_add(struct relay *relay, int fd, pid_t worker);
 /* Reads once from each pipe that has something, as far as the log has room, and flushes the log. */
 void relay_pump(struct relay *relay);
 
-/* Should the driver watch `relay->set` now? Not while the log has no room. */
+/* Should the driver watch `relay->set` now? Not while the log has no room or a pipe fails. */
 bool relay_wants_input(const struct relay *relay);
+
+/* Should relay_pump() be called again in a while, even if nothing happens? While a pipe fails. */
+bool relay_wants_time(const struct relay *relay);
 
 /*
  * The worker was reaped: takes what it left in its pipe (as far as the log has room now; the rest

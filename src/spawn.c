@@ -312,14 +312,35 @@ fail:
     return false;
 }
 
+/* One message, or less at the end. It was written at once, so all of it is there as soon as some
+ * is, however little a read gives. */
+static ssize_t read_message(struct os *os, int report, struct os_report *message)
+{
+    char *bytes = (char *)message;
+    size_t length = 0;
+    while (length < sizeof *message) {
+        ssize_t got = os->read(os, report, bytes + length, sizeof *message - length);
+        if (got < 0)
+            return got;
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    return (ssize_t)length;
+}
+
 enum spawn_report spawn_read_report(
     struct os *os, int report, bool *announced, struct spawn_failure *failure)
 {
     struct os_report message;
     for (;;) {
-        ssize_t got = os->read(os, report, &message, sizeof message);
+        ssize_t got = read_message(os, report, &message);
         if (got == -EAGAIN)
             return SPAWN_PENDING;
+        if (got < 0) {
+            *failure = (struct spawn_failure){SPAWN_STEP_WATCH, (int)-got};
+            return SPAWN_UNKNOWN;
+        }
         if (got != sizeof message)
             return *announced ? SPAWN_EXECUTED : SPAWN_DIED;
         if (message.step != OS_STEP_NONE)

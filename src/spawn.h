@@ -112,6 +112,7 @@ enum spawn_report {
     SPAWN_EXECUTED, /* the command runs: the pipe closed itself at exec */
     SPAWN_FAILED,   /* *failure says where; the child is ending */
     SPAWN_DIED,     /* it ended before it came to execute the command */
+    SPAWN_UNKNOWN,  /* the report cannot be read, *failure says why; the child may be running */
 };
 
 /* What the child has reported by now. *announced is false at first, and kept from call to call. */

@@ -17,6 +17,8 @@
 enum {
     READY_MAX = 64,
     SIGNALS_MAX = 16,
+    /* At one wake-up: enough for one of each; whoever keeps sending them holds up nothing else. */
+    SIGNAL_READS = 8,
     /* After a wait that failed; a fault that lasts must not become a busy loop. */
     WAIT_FAILED_PAUSE_MS = 20,
     /* How often something is tried that should be watched, but cannot be at the moment. */
@@ -119,6 +121,12 @@ static void add_failure(
     result->number = error;
 }
 
+/* Nobody would learn how it does: it has to go. */
+static void kill_unwatched(struct supervisor *sup, pid_t pid)
+{
+    sup->os->kill_process(sup->os, pid, SIGKILL);
+}
+
 static void do_spawn(struct supervisor *sup, const struct core_action *action)
 {
     struct spawn_order order = {.slot = action->slot, .generation = action->generation};
@@ -131,8 +139,7 @@ static void do_spawn(struct supervisor *sup, const struct core_action *action)
     add_result(sup, CORE_SPAWNED, action->slot)->pid = child.pid;
     int error = adopt(sup, action->slot, &child);
     if (error < 0) {
-        /* Nobody would learn how it does: it has to go. */
-        sup->os->kill_process(sup->os, child.pid, SIGKILL);
+        kill_unwatched(sup, child.pid);
         add_failure(sup, CORE_EXEC_FAILED, action->slot, SPAWN_STEP_WATCH, -error);
     }
 }
@@ -188,13 +195,18 @@ static void feed(struct supervisor *sup, const struct core_event *event)
 
 /* --- what happened --- */
 
-static void read_report(struct supervisor *sup, unsigned slot)
+/* reaped: the worker has ended, and its pid may be a stranger's. */
+static void read_report(struct supervisor *sup, unsigned slot, bool reaped)
 {
     struct spawn_failure failure;
     struct core_event event;
     if (sup->reports[slot] <= 0)
         return;
-    switch (spawn_read_report(sup->os, sup->reports[slot], &sup->announced[slot], &failure)) {
+    enum spawn_report told =
+        spawn_read_report(sup->os, sup->reports[slot], &sup->announced[slot], &failure);
+    if (told == SPAWN_UNKNOWN && !reaped)
+        kill_unwatched(sup, (pid_t)sup->core.workers[slot].pid);
+    switch (told) {
     case SPAWN_PENDING:
         return;
     case SPAWN_DIED:
@@ -203,6 +215,7 @@ static void read_report(struct supervisor *sup, unsigned slot)
     case SPAWN_EXECUTED:
         event = event_now(sup, CORE_EXECUTED);
         break;
+    case SPAWN_UNKNOWN:
     case SPAWN_FAILED:
         event = event_now(sup, CORE_EXEC_FAILED);
         event.step = failure.step;
@@ -218,7 +231,7 @@ static void worker_ended(struct supervisor *sup, unsigned slot, int status)
 {
     pid_t pid = (pid_t)sup->core.workers[slot].pid;
     /* How the start went is known by now, and what it wrote comes before the line that it ended. */
-    read_report(sup, slot);
+    read_report(sup, slot, true);
     report_close(sup, slot);
     pid_t cut_off = relay_worker_ended(&sup->relay, pid);
     if (cut_off)
@@ -274,7 +287,7 @@ static void take_signals(struct supervisor *sup)
 {
     int signals[SIGNALS_MAX];
     bool reload = false;
-    for (;;) {
+    for (int reads = 0; reads < SIGNAL_READS; reads++) {
         int count = sup->os->signals_read(sup->os, sup->signals, signals, SIGNALS_MAX);
         for (int i = 0; i < count; i++) {
             struct core_event event = event_now(sup, CORE_STOP);
@@ -319,9 +332,12 @@ static void watch_streams(struct supervisor *sup)
 /* Before anything is written: that may replace the descriptor by another of the same number. */
 static void unwatch_log(struct supervisor *sup)
 {
-    if (sup->log_fd >= 0)
-        sup->os->watch_remove(sup->os, sup->set, sup->log_fd);
-    sup->log_fd = -1;
+    if (sup->log_fd < 0)
+        return;
+    int error = sup->os->watch_remove(sup->os, sup->set, sup->log_fd);
+    /* One that stayed in the set would be told as ready for ever: it is tried again. */
+    if (error == 0 || error == -ENOENT || error == -EBADF)
+        sup->log_fd = -1;
 }
 
 static uint64_t next_deadline(const struct supervisor *sup, uint64_t now)
@@ -331,7 +347,8 @@ static uint64_t next_deadline(const struct supervisor *sup, uint64_t now)
     if (log < deadline)
         deadline = log;
     bool unwatched = (log_waits_for(&sup->log) >= 0 && sup->log_fd < 0) ||
-                     (relay_wants_input(&sup->relay) && !sup->relay_watched);
+                     (relay_wants_input(&sup->relay) && !sup->relay_watched) ||
+                     relay_wants_time(&sup->relay);
     if (unwatched && now + UNWATCHED_MS < deadline)
         deadline = now + UNWATCHED_MS;
     return deadline;
@@ -362,7 +379,7 @@ static void handle(struct supervisor *sup, const struct os_ready *ready, int cou
             take_signals(sup);
     for (int i = 0; i < count; i++)
         if (ready[i].token >> 32 == WATCHED_REPORT)
-            read_report(sup, (unsigned)(ready[i].token & UINT32_MAX));
+            read_report(sup, (unsigned)(ready[i].token & UINT32_MAX), false);
     reap(sup);
     struct core_event event = event_now(sup, CORE_TICK);
     if (core_deadline(&sup->core) <= event.now)
@@ -373,10 +390,12 @@ static void turn(struct supervisor *sup)
 {
     struct os_ready ready[READY_MAX];
     int count = wait_until(sup, ready, CORE_NEVER);
-    if (count < 0) {
+    if (count < 0)
         sup->os->pause_ms(sup->os, WAIT_FAILED_PAUSE_MS);
+    /* It may have waited in vain: after a failure, or when the whole process was stopped. A reload
+     * that was asked for counts before the end of the last worker. */
+    if (count <= 0)
         take_signals(sup);
-    }
     handle(sup, ready, count);
     log_flush(&sup->log);
     relay_pump(&sup->relay);

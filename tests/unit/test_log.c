@@ -466,6 +466,23 @@ static void test_a_message_too_large_is_skipped_alone(void **state)
                                         "1 log line was lost: Message too long\n");
 }
 
+/* Rules: O3 I6 */
+static void test_messages_that_are_all_refused_come_to_an_end(void **state)
+{
+    const int errors[] = {EMSGSIZE, ENOBUFS};
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        set_up(state);
+        open_syslog_daemon();
+        open_log(LOG_FORMAT_SYSLOG);
+        os_fake_fail(&fake, "datagrams_send", 0, errors[i]);
+        say("lost 1");
+        say("lost 2");
+        log_flush(&log_);
+        assert_true(log_is_empty(&log_));
+        assert_int_equal(log_.lost, 2);
+    }
+}
+
 /* Rules: O3 */
 static void test_no_standard_error_is_no_reason_to_die(void **state)
 {
@@ -502,6 +519,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_daemon_that_refuses_everything_ends_the_try, set_up),
         cmocka_unit_test_setup(test_a_stuck_daemon_is_waited_for, set_up),
         cmocka_unit_test_setup(test_a_message_too_large_is_skipped_alone, set_up),
+        cmocka_unit_test_setup(test_messages_that_are_all_refused_come_to_an_end, set_up),
         cmocka_unit_test_setup(test_no_standard_error_is_no_reason_to_die, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

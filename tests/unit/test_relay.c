@@ -253,18 +253,40 @@ static void test_what_cannot_be_watched_stays_the_caller_s(void **state)
     assert_int_equal(relay_add(&relay, fd, 11), 0);
 }
 
-/* Rules: O3 */
-static void test_a_pipe_that_cannot_be_read_is_closed(void **state)
+/* Rules: O2 I7 */
+static void test_a_read_that_fails_once_loses_nothing(void **state)
+{
+    (void)state;
+    int fd = add_worker(11);
+    write_line(fd, "begun\n");
+    os_fake_fail(&fake, "read", 1, EIO);
+    relay_pump(&relay);
+    expect(STAMP "[11] begun\n");
+    assert_true(relay_wants_input(&relay));
+    assert_false(relay_wants_time(&relay));
+}
+
+/* Rules: O2 I7 I9 */
+static void test_a_pipe_that_cannot_be_read_is_kept_and_tried_in_a_while(void **state)
 {
     (void)state;
     int fd = add_worker(11);
     write_line(fd, "begun");
     relay_pump(&relay);
-    write_line(fd, "more");
-    os_fake_fail(&fake, "read", 1, EIO);
+    write_line(fd, " and ended\n");
+    os_fake_fail(&fake, "read", 0, EIO);
     relay_pump(&relay);
-    expect(STAMP "[11] begun\n");
-    assert_int_equal(relay.sources[0].fd, -1);
+    assert_false(relay_wants_input(&relay));
+    assert_true(relay_wants_time(&relay));
+    assert_int_equal(relay_worker_ended(&relay, 11), 0);
+    assert_true(relay_drain(&relay));
+    expect("");
+
+    fake.fail_count = 0;
+    relay_pump(&relay);
+    expect(STAMP "[11] begun and ended\n");
+    assert_true(relay_wants_input(&relay));
+    assert_false(relay_wants_time(&relay));
 }
 
 #define RELAY_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -283,7 +305,8 @@ int main(void)
         RELAY_TEST(test_nothing_is_held_back_once_there_is_room),
         RELAY_TEST(test_a_line_without_end_is_cut),
         RELAY_TEST(test_what_cannot_be_watched_stays_the_caller_s),
-        RELAY_TEST(test_a_pipe_that_cannot_be_read_is_closed),
+        RELAY_TEST(test_a_read_that_fails_once_loses_nothing),
+        RELAY_TEST(test_a_pipe_that_cannot_be_read_is_kept_and_tried_in_a_while),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -373,6 +373,34 @@ static void test_the_end_of_the_report_alone_is_no_success(void **state)
     assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_DIED);
 }
 
+/* Rules: R7 I7 */
+static void test_a_report_may_come_in_pieces(void **state)
+{
+    (void)state;
+    const struct os_report report = {.step = OS_STEP_DIRECTORY, .error = ENOTDIR};
+    bool announced = false;
+    int fd = fake.os.null_open(&fake.os);
+    os_fake_feed(&fake, fd, &report, sizeof report);
+    fake.read_most = 1;
+    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_FAILED);
+    assert_int_equal(failure.step, OS_STEP_DIRECTORY);
+    assert_int_equal(failure.error, ENOTDIR);
+    fake.os.close(&fake.os, fd);
+}
+
+/* Rules: R7 I7 */
+static void test_a_report_that_cannot_be_read_is_no_end(void **state)
+{
+    (void)state;
+    bool announced = true;
+    int fd = fake.os.null_open(&fake.os);
+    os_fake_fail(&fake, "read", 1, EIO);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_UNKNOWN);
+    assert_int_equal(failure.step, SPAWN_STEP_WATCH);
+    assert_int_equal(failure.error, EIO);
+    fake.os.close(&fake.os, fd);
+}
+
 /* Rules: O6 */
 static void test_every_step_has_words(void **state)
 {
@@ -399,6 +427,8 @@ int main(void)
         cmocka_unit_test_setup(test_any_failure_leaves_nothing_open, set_up),
         cmocka_unit_test_setup(test_reads_what_the_child_reports, set_up),
         cmocka_unit_test_setup(test_the_end_of_the_report_alone_is_no_success, set_up),
+        cmocka_unit_test_setup(test_a_report_may_come_in_pieces, set_up),
+        cmocka_unit_test_setup(test_a_report_that_cannot_be_read_is_no_end, set_up),
         cmocka_unit_test(test_every_step_has_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
