@@ -3,13 +3,12 @@
 import fcntl
 import os
 import re
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from signal import SIGHUP
 
 import pytest
+from disks import SmallDisk
 from flood import MANY, Asked, numbered, wait_stuck, wait_taken, write_lines
 from harness import SERVER, eventually
 from masterlog import parse_line, says
@@ -207,57 +206,30 @@ def test_lines_lost_without_a_reader_are_told_to_the_next(make, socket_dir, mast
         sink.assert_untouched()
 
 
-# A small disk of the master's own, with the log on it: words before the program's own.
-_ON_A_DISK = 'mount -t tmpfs -o size=512k none "$0" && exec "$@" 2>>"$0/log"'
-
-
-@pytest.fixture
-def disk(socket_dir):
-    """Where a disk can be mounted."""
-    if shutil.which("unshare") is None:
-        pytest.skip("there is no unshare here")
-    place = socket_dir / "disk"
-    place.mkdir()
-    trial = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", str(place)]
-    tried = subprocess.run(trial, stderr=subprocess.PIPE)
-    if tried.returncode:
-        pytest.skip(f"nothing can be mounted here: {tried.stderr.decode().strip()}")
-    return place
-
-
-def fill(path):
-    """Takes all the room that there is."""
-    with pytest.raises(OSError, match="No space left"):
-        with open(path, "wb", buffering=0) as ballast:
-            while True:
-                ballast.write(bytes(4096))
-
-
 def is_whole(line, floods):
     """Is it all of a line, the master's own or of a worker?"""
     return line.text in floods if line.worker else any(re.search(says(e), line.text) for e in STEPS)
 
 
 @pytest.mark.rules("O3", "O2")
-def test_lines_lost_on_a_full_disk_are_counted_and_told(disk, socket_dir, master):
+def test_lines_lost_on_a_full_disk_are_counted_and_told(socket_dir, master):
+    disk = SmallDisk(socket_dir)
     notes = Notes(socket_dir)
     address = f"unix://{socket_dir}/s"
-    starter = ["unshare", "--mount", "/bin/sh", "-c", _ON_A_DISK, str(disk)]
-    one = master(listen=address, starter=starter, server=[notes.option])
+    one = master(listen=address, starter=disk.starter, server=[notes.option])
     first = notes.wait_start(1)
     one.wait_serving(address)
-    seen = Path(f"/proc/{one.pid}/root{disk}")
     flags = Path(f"/proc/{one.pid}/fdinfo/2").read_text().split("\n")[1]
-    with open(seen / "log", errors="surrogateescape") as log:
+    with disk.open_log(one) as log:
         eventually(lambda: re.search(says("rollout_done"), log.read()), what="the start")
-        fill(seen / "ballast")
+        disk.fill(one)
         assert write_lines(address, MANY, 60).pid == first
         one.hup()
         second = notes.wait_start(2)
         wait_only(one, second)
         assert write_lines(address, MANY, 60).pid == second
         wait_taken(one, second)
-        (seen / "ballast").unlink()
+        disk.make_room(one)
         assert write_lines(address, 10, 70).pid == second
         wait_taken(one, second)
         assert Path(f"/proc/{one.pid}/fdinfo/2").read_text().split("\n")[1] == flags

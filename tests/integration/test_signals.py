@@ -1,17 +1,14 @@
 """Signals to the master: each does its work in every phase, and none hits whom it is not for."""
 
 import os
-import shlex
 import signal
-import subprocess
-import sys
 import time
 from signal import SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR1, SIGUSR2
 
 import client
 import procfs
 import pytest
-from harness import PATIENCE, SERVER, WRAPPER, Master, eventually, run
+from harness import SERVER, WRAPPER, eventually, run
 from masterlog import says
 from workers import Held, Notes, wait_gone, wait_only
 
@@ -405,169 +402,3 @@ def test_signals_go_to_the_worker_or_its_group_and_kill_to_the_group(case, socke
     for worker in one.workers:
         for child in procfs.children(worker):
             os.kill(child, SIGKILL)
-
-
-# --- process 1, and pids that come again ---------------------------------------------------------
-
-IN_NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-ENTER = ["nsenter", "--pid"]
-if os.geteuid() != 0:
-    IN_NAMESPACE.insert(1, "--map-root-user")
-    ENTER += ["--user", "--preserve-credentials"]
-
-
-def is_allowed(*command):
-    done = subprocess.run(command, capture_output=True, timeout=60 * PATIENCE)
-    return done.returncode == 0
-
-
-class Init(Master):
-    """A master that is process 1 of its pid namespace.
-
-    `pid` and `workers` are numbers as the test sees them; those in the log are the namespace's.
-    """
-
-    def __init__(self, *options, **how):
-        if not is_allowed(*IN_NAMESPACE, "true"):
-            pytest.skip("making a pid namespace is forbidden here")
-        super().__init__(*options, starter=IN_NAMESPACE, **how)
-        self.pid = eventually(lambda: procfs.children(self.process.pid), what="process 1")[0]
-
-    def signal(self, number):
-        os.kill(self.pid, number)
-
-
-@pytest.mark.rules("G2", "X2")
-def test_process_1_reaps_orphans():
-    with Init(server=["--grandchild"]) as one:
-        one.wait_ready(1)
-        (old,) = one.workers
-        (orphan,) = procfs.children(old)
-        one.reload()
-        wait_gone(old)
-        assert procfs.processes()[orphan].parent == one.pid
-        os.kill(orphan, SIGKILL)
-        wait_gone(orphan)
-        one.get("/exit?code=7")
-        assert one.wait_exit() == 7
-        # The orphan was none of the workers: nothing was said, and nothing ended by it.
-        assert len(one.said("ended")) == 2
-
-
-@pytest.mark.heavy
-@pytest.mark.rules("G2", "R2")
-def test_process_1_reaps_three_hundred_orphans_during_reloads():
-    storm = (
-        "n=0; while [ $n -lt 100 ]; do (sh -c 'sleep 0.0'$((n % 10))'; exit 9' &); n=$((n + 1)); done;"
-        f"exec {shlex.quote(SERVER)}"
-    )
-    with Init(command=["/bin/sh", "-c", storm]) as one:
-        one.wait_ready(1)
-        for _ in range(2):
-            one.reload()
-        eventually(
-            lambda: len(procfs.children(one.pid)) == 1 and not one.zombies,
-            what="one child, and no zombie",
-        )
-        ended = one.said("ended")
-        assert [found["pid"] for found in ended] == [
-            one.said("started", generation=generation)[0]["pid"] for generation in (1, 2)
-        ]
-        one.wait_serving()
-        assert one.stop() == 0
-
-
-# A process with a pid of choice that notes every signal: all are blocked, so they stay pending.
-STRANGER = """
-import os, signal, sys
-wanted = int(sys.argv[1])
-signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-for _ in range(1000):
-    with open("/proc/sys/kernel/ns_last_pid", "w") as last:
-        last.write(str(wanted - 1))
-    pid = os.fork()
-    if pid == 0:
-        if os.getpid() == wanted:
-            os.setpgid(0, 0)
-            os.execvp("sleep", ["sleep", "1000"])
-        os._exit(0)
-    if pid == wanted:
-        print("there", flush=True)
-        signal.sigwait([signal.SIGCHLD])
-        break
-    os.waitpid(pid, 0)
-"""
-
-
-class Stranger:
-    """A process in a master's namespace that has got the pid of a worker that is gone."""
-
-    def __init__(self, master, pid):
-        self.process = subprocess.Popen(
-            [*ENTER, f"--target={master.pid}", sys.executable, "-c", STRANGER, str(pid)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        if self.process.stdout.readline() != b"there\n":
-            problem = self.process.communicate()[1].decode()
-            pytest.skip(f"no process can be given a pid here: {problem.splitlines()[-1:]}")
-        (helper,) = procfs.children(self.process.pid)
-        (self.pid,) = procfs.children(helper)
-        eventually(lambda: self._is_sleep(), what="a sleeping stranger")
-
-    def _is_sleep(self):
-        return procfs.arguments(self.pid)[:1] == ["sleep"]
-
-    def assert_untouched(self):
-        assert self._is_sleep() and procfs.is_alive(self.pid)
-        assert int(procfs.status(self.pid, "ShdPnd"), 16) == 0
-        assert int(procfs.status(self.pid, "SigPnd"), 16) == 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        # Its helper ends with it, and with that one what let it in.
-        if procfs.is_alive(self.pid):
-            os.kill(self.pid, SIGKILL)
-        self.process.communicate(timeout=60 * PATIENCE)
-
-
-@pytest.mark.rules("G4", "G5")
-@pytest.mark.parametrize("kill", ["process", "group"])
-def test_a_stranger_with_the_pid_of_a_gone_worker_is_never_signalled(kill, socket_dir):
-    notes = Notes(socket_dir)
-    options = [f"-kill={kill}", "-stop=300"]
-    with Init(*options, server=[notes.option, "--drain-timeout=60000"]) as one:
-        gone = one.wait_ready(1)
-        one.reload()
-        one.wait_log(says("ended", pid=gone))
-        with Stranger(one, gone) as stranger:
-            # The bound of the one that is gone passes before the bound of the one that is held.
-            held = Held(one)
-            late = notes.wait_start(2)
-            one.reload()
-            one.wait_log(says("killed_late", pid=late))
-            one.wait_log(says("ended", pid=late))
-            held.release()
-            one.reload()
-            stranger.assert_untouched()
-
-
-@pytest.mark.rules("G1", "G4")
-@pytest.mark.parametrize("kill", ["process", "group"])
-def test_a_stop_does_not_reach_a_stranger_either(kill, socket_dir):
-    notes = Notes(socket_dir)
-    with Init(f"-kill={kill}", server=[notes.option, "--drain-timeout=60000"]) as one:
-        gone = one.wait_ready(1)
-        one.reload()
-        one.wait_log(says("ended", pid=gone))
-        with Stranger(one, gone) as stranger:
-            worker = notes.wait_start(2)
-            with Held(one) as held:
-                assert held.pid == worker
-                for number in STOPS[::2]:
-                    one.signal(number)
-                    notes.wait_signal(worker, number)
-                stranger.assert_untouched()
-            assert one.wait_exit() == 0
