@@ -2,10 +2,11 @@
 #
 #   CC=clang        another compiler        BUILD=DIR       where things go
 #   SANITIZE=1      ASan and UBSan          FUZZ=1          libFuzzer's instrumentation (clang)
+#   COVERAGE=1      counts what is run (clang-19)
 #   WERROR=         warnings do not stop the build
 
 CC      = gcc
-BUILD   = $(if $(SANITIZE),build/asan,$(if $(FUZZ),build/fuzz,build))
+BUILD   = $(if $(SANITIZE),build/asan,$(if $(FUZZ),build/fuzz,$(if $(COVERAGE),build/coverage,build)))
 PREFIX  = /usr/local
 VERSION = 0.1.0
 PYTHON  = /usr/bin/python3
@@ -24,6 +25,9 @@ MODE_LINK = $(MODE)
 else ifdef FUZZ
 MODE      = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 MODE_LINK = -fsanitize=fuzzer,address,undefined
+else ifdef COVERAGE
+MODE      = -O1 -fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc
+MODE_LINK = -fprofile-instr-generate
 else
 CONTROL_FLOW := $(if $(filter x86_64 i686,$(shell uname -m)),-fcf-protection)
 MODE      = -fPIE -fstack-protector-strong -fstack-clash-protection $(CONTROL_FLOW) \
@@ -50,23 +54,29 @@ $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(wildcard $(BUILD)/obj/*.d $(BUILD)/test/*.d $(BUILD)/fixture/*.d $(BUILD)/bench/*.d $(BUILD)/*.d)
+-include $(wildcard $(BUILD)/obj/*.d $(BUILD)/test/*.d $(BUILD)/fixture/*.d $(BUILD)/bench/*.d $(BUILD)/sim/*.d \
+                      $(BUILD)/sweep/*.d $(BUILD)/*.d)
 
 # Other flags than last time make everything anew: this file changes when they do.
 FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
 $(BUILD)/flags: export NOW = $(FLAGS)
 $(BUILD)/flags: always
-	@mkdir -p $(BUILD)/obj $(BUILD)/test $(BUILD)/fixture $(BUILD)/bench
+	@mkdir -p $(BUILD)/obj $(BUILD)/test $(BUILD)/fixture $(BUILD)/bench $(BUILD)/sim $(BUILD)/sweep
 	@echo "$$NOW" | cmp -s - $@ || echo "$$NOW" >$@
 .PHONY: always
 
 # --- unit tests: each names the rooms that it links ---------------------------------------------
 UNIT_text       = text
 UNIT_core       = core
+UNIT_core_rollout = $(UNIT_core)
+UNIT_core_stop  = $(UNIT_core)
+UNIT_core_fleet = $(UNIT_core)
 UNIT_uri        = text uri
 UNIT_envp       = text envp
 UNIT_childlog   = text childlog
 UNIT_cli        = text uri envp cli
+UNIT_cli_option = $(UNIT_cli)
+UNIT_cli_signal = $(UNIT_cli)
 UNIT_report     = text core report cli uri envp
 UNIT_log        = text childlog log
 UNIT_listener   = text uri listener
@@ -76,16 +86,21 @@ UNIT_spawn      = text envp spawn
 UNIT_os_posix   = os_posix
 UNIT_os_posix_output = os_posix
 UNIT_os_posix_file = os_posix
+UNIT_os_fault   =
 UNIT_console    = text console
 UNIT_relay      = text childlog log relay
 UNIT_setup      = text uri envp cli listener spawn setup
 UNIT_supervisor = text core uri envp childlog cli report console log listener spawn relay setup \
                   supervisor
+UNIT_supervisor_faults = $(UNIT_supervisor)
+UNIT_supervisor_log = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
-UNIT_FAKED      = console log listener listener_file listener_inherit spawn relay setup supervisor
+UNIT_FAKED      = console log listener listener_file listener_inherit spawn relay setup supervisor \
+                  supervisor_faults supervisor_log
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))
+FAULTS = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fault*.c))
 
 $(BUILD)/test/%.o: tests/unit/%.c $(BUILD)/flags
 	$(call say,CC,$<)
@@ -96,7 +111,7 @@ $(BUILD)/fixture/%.o: tests/fixtures/%.c $(BUILD)/flags
 
 define unit_rule
 $(BUILD)/test/test_$(1): $(BUILD)/test/test_$(1).o $(call objects,$(UNIT_$(1))) \
-    $(if $(filter $(1),$(UNIT_FAKED)),$(FAKES))
+    $(if $(filter $(1),$(UNIT_FAKED)),$(FAKES)) $(if $(filter $(1),os_fault),$(FAULTS))
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -lcmocka
 endef
@@ -115,6 +130,40 @@ $(FIXTURES): $(BUILD)/fixture/%: tests/fixtures/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(LDFLAGS) -o $@ $< -lpthread
 
+# --- the simulator: the rooms above the port, on a kernel in memory -------------------------------
+SIM = $(BUILD)/sim/sim
+SIM_ROOMS = $(filter-out os_posix main,$(ROOMS))
+SIM_FIXTURES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,\
+    $(wildcard tests/fixtures/os_sim*.c tests/fixtures/os_fault*.c))
+WORLD = $(BUILD)/sim/world.o $(SIM_FIXTURES)
+$(BUILD)/sim/%.o: tests/sim/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) -Itests/fixtures $(CFLAGS) -MMD -MP -c -o $@ $<
+$(SIM): $(BUILD)/sim/sim.o $(WORLD) $(call objects,$(SIM_ROOMS))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
+
+# --- the sweep: every call of the port fails in every way, everywhere -----------------------------
+SWEEP_OBJECTS = $(patsubst tests/sweep/%.c,$(BUILD)/sweep/%.o, \
+                  $(filter-out %/worker.c,$(wildcard tests/sweep/*.c)))
+SWEEP_JOBS = $(shell nproc)
+.PHONY: sweep-build sweep sweep-short
+sweep-build: $(BUILD)/sweep/sweep_kernel $(BUILD)/sweep/worker
+$(BUILD)/sweep/%.o: tests/sweep/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) -Itests/fixtures $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/sweep/sweep_kernel: $(SWEEP_OBJECTS) $(FAULTS) $(call objects,$(UNIT_supervisor) os_posix)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
+# It is started a hundred thousand times, and is no part of what is tested.
+$(BUILD)/sweep/worker: tests/sweep/worker.c tests/sweep/worker.h $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) -std=c17 -O2 $(WARNINGS) -static -o $@ $<
+sweep: sweep-build ## fails each call of the port in each way, everywhere (10 minutes)
+	$(BUILD)/sweep/sweep_kernel --jobs=$(SWEEP_JOBS)
+sweep-short: sweep-build ## a sample of it
+	$(BUILD)/sweep/sweep_kernel --jobs=$(SWEEP_JOBS) --sample=15
+
 # --- bench: its floors and tools, built as the product is ----------------------------------------
 BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 .PHONY: bench-build
@@ -129,12 +178,16 @@ FUZZ_cli      = text uri envp cli
 FUZZ_envp     = text envp
 FUZZ_childlog = text childlog
 FUZZ_core     = text core
+FUZZ_supervisor = $(SIM_ROOMS)
+# Those that run in the simulated world.
+FUZZ_WORLD    = supervisor
 
 FUZZERS = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 define fuzz_rule
-$(BUILD)/fuzz_$(1): fuzz/fuzz_$(1).c $(BUILD)/flags $(call objects,$(FUZZ_$(1)))
+$(BUILD)/fuzz_$(1): fuzz/fuzz_$(1).c $(BUILD)/flags $(call objects,$(FUZZ_$(1))) \
+    $(if $(filter $(1),$(FUZZ_WORLD)),$(WORLD))
 	$$(call say,CC,$$<)
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP -MF $$@.d -MT $$@ $$(LDFLAGS) -o $$@ $$(filter %.c %.o,$$^)
+	$$(Q)$$(CC) $$(CPPFLAGS) -Itests/fixtures -Itests/sim $$(CFLAGS) -MMD -MP -MF $$@.d -MT $$@ $$(LDFLAGS) -o $$@ $$(filter %.c %.o,$$^)
 endef
 $(foreach target,$(FUZZERS),$(eval $(call fuzz_rule,$(target))))
 .PHONY: fuzz-targets
@@ -168,6 +221,26 @@ fuzz: ## FUZZ_SECONDS (1800) of each fuzz target
 	@ci/need fuzz
 	@$(MAKE) --no-print-directory fuzz-build
 	@ci/fuzz $(FUZZ_SECONDS)
+
+SEEDS = 100000
+.PHONY: sim-build sim
+sim-build: $(SIM)
+sim: $(SIM) ## lives SEEDS (100000) simulated lives in both modes, and those that once went wrong
+	@$(SIM) -list=tests/sim/seeds
+	@$(SIM) -seeds=$(SEEDS)
+
+.PHONY: coverage-build coverage
+coverage-build:
+	$(Q)$(MAKE) --no-print-directory CC=clang-19 COVERAGE=1 BUILD=$(BUILD)/coverage all unit-build
+coverage: ## tells what of each room the tests run; of the pure rooms it has to be all
+	@ci/need coverage
+	@$(MAKE) --no-print-directory coverage-build
+	@ci/coverage
+
+.PHONY: mutants
+mutants: ## breaks the code in 300 ways, one at a time: the tests have to see it
+	@ci/need mutants
+	@ci/mutants $(MUTANTS_OPTIONS)
 
 .PHONY: demo bench
 demo: ## restarts a server thirty times under load, and counts what was dropped

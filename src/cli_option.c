@@ -94,14 +94,16 @@ static bool read_boolean(const struct cli_value *value, bool *boolean)
     static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
 
     *boolean = is_one_of(value->string, yes, sizeof yes / sizeof yes[0]);
-    return *boolean || is_one_of(value->string, no, sizeof no / sizeof no[0]) || refuse(value);
+    if (!*boolean && !is_one_of(value->string, no, sizeof no / sizeof no[0]))
+        return refuse(value);
+    return true;
 }
 
 static bool read_number(const struct cli_value *value, uint64_t *number)
 {
-    size_t length = strlen(value->string);
-
-    return text_read_number(value->string, length, 10, NUMBER_MAX, number) || refuse(value);
+    if (!text_read_number(value->string, strlen(value->string), 10, NUMBER_MAX, number))
+        return refuse(value);
+    return true;
 }
 
 /* One of two words. */
@@ -109,7 +111,9 @@ static bool read_either(
     const struct cli_value *value, const char *first, const char *second, bool *is_second)
 {
     *is_second = strcmp(value->string, second) == 0;
-    return *is_second || strcmp(value->string, first) == 0 || refuse(value);
+    if (!*is_second && strcmp(value->string, first) != 0)
+        return refuse(value);
+    return true;
 }
 
 /* --- what each option reads ------------------------------------------------------------------- */
@@ -152,7 +156,9 @@ static bool read_listen(const struct cli_value *value)
             return false;
         word += length;
     }
-    return value->config->listener_count > 0 || refuse(value);
+    if (value->config->listener_count == 0)
+        return refuse(value);
+    return true;
 }
 
 static bool read_command(const struct cli_value *value)
@@ -169,7 +175,9 @@ static bool read_start(const struct cli_value *value)
 /* A mode of readiness is accepted only once it can be had. */
 static bool read_ready(const struct cli_value *value)
 {
-    return strcmp(value->string, "alive") == 0 || refuse(value);
+    if (strcmp(value->string, "alive") != 0)
+        return refuse(value);
+    return true;
 }
 
 static bool read_stop_signal(const struct cli_value *value)

@@ -297,7 +297,7 @@ static bool is_same(const struct listener_target *a, const struct listener_targe
         return false;
     if (a->address.address.ss_family == AF_UNIX)
         return same_type || listener_target_has_file(a);
-    return same_type && port_of(&a->address) != 0 && !(a->uri->reuseport && b->uri->reuseport) &&
+    return same_type && port_of(&a->address) != 0 && (!a->uri->reuseport || !b->uri->reuseport) &&
            strcmp(a->uri->device, b->uri->device) == 0;
 }
 

@@ -16,16 +16,27 @@ static void add_signal(struct text *text, int signal)
     }
 }
 
-static void add_generation(struct text *text, const struct core_action *action)
+static void add_count(struct text *text, int number, const char *one, const char *many)
+{
+    text_add_signed(text, number);
+    text_add_char(text, ' ');
+    text_add(text, number == 1 ? one : many);
+}
+
+/* --- how lines begin --- */
+
+typedef void line_begin(struct text *text, const struct core_action *action);
+
+static void begin_generation(struct text *text, const struct core_action *action)
 {
     text_add(text, "generation ");
     text_add_unsigned(text, action->generation);
     text_add(text, ": ");
 }
 
-static void add_worker(struct text *text, const struct core_action *action)
+static void begin_worker(struct text *text, const struct core_action *action)
 {
-    add_generation(text, action);
+    begin_generation(text, action);
     text_add(text, "worker ");
     if (action->pid > 0) {
         text_add_signed(text, action->pid);
@@ -36,11 +47,9 @@ static void add_worker(struct text *text, const struct core_action *action)
     text_add(text, ") ");
 }
 
-static void add_count(struct text *text, int number, const char *one, const char *many)
+static void begin_signal(struct text *text, const struct core_action *action)
 {
-    text_add_signed(text, number);
-    text_add_char(text, ' ');
-    text_add(text, number == 1 ? one : many);
+    add_signal(text, action->number);
 }
 
 /* --- how lines end: each gets the action, and what the core does not know --- */
@@ -163,39 +172,36 @@ static void end_illegal(
 
 /* --- the lines --- */
 
-enum line_subject { OF_ALL, OF_GENERATION, OF_WORKER, BY_SIGNAL };
-
 static const struct {
     int severity;
-    enum line_subject subject;
+    line_begin *begin; /* NULL: with the text */
     const char *text;
     line_end *end; /* NULL: the text is all */
 } lines[CORE_SAY_COUNT] = {
-    [CORE_SAY_STARTED] = {LOG_INFO, OF_WORKER, "started: ", end_command},
-    [CORE_SAY_READY] = {LOG_INFO, OF_WORKER, "ready after ", end_elapsed},
-    [CORE_SAY_RETIRED] = {LOG_INFO, OF_WORKER, "retired: ", end_sent},
-    [CORE_SAY_STOPPED] = {LOG_INFO, OF_WORKER, "stopped with its rollout: ", end_sent},
-    [CORE_SAY_FORWARDED] = {LOG_INFO, OF_WORKER, "stopped: ", end_sent},
-    [CORE_SAY_KILLED_LATE] = {LOG_WARNING, OF_WORKER, "has not ended within ", end_killed_late},
-    [CORE_SAY_KILLED_SURPLUS] = {LOG_WARNING, OF_WORKER, "is the oldest of more than ",
+    [CORE_SAY_STARTED] = {LOG_INFO, begin_worker, "started: ", end_command},
+    [CORE_SAY_READY] = {LOG_INFO, begin_worker, "ready after ", end_elapsed},
+    [CORE_SAY_RETIRED] = {LOG_INFO, begin_worker, "retired: ", end_sent},
+    [CORE_SAY_STOPPED] = {LOG_INFO, begin_worker, "stopped with its rollout: ", end_sent},
+    [CORE_SAY_FORWARDED] = {LOG_INFO, begin_worker, "stopped: ", end_sent},
+    [CORE_SAY_KILLED_LATE] = {LOG_WARNING, begin_worker, "has not ended within ", end_killed_late},
+    [CORE_SAY_KILLED_SURPLUS] = {LOG_WARNING, begin_worker, "is the oldest of more than ",
         end_killed_surplus},
-    [CORE_SAY_ENDED] = {LOG_INFO, OF_WORKER, "ended: ", end_ended},
-    [CORE_SAY_NOT_SPAWNED] = {LOG_ERR, OF_WORKER, "not started: unable to ", end_start_failure},
-    [CORE_SAY_NOT_EXECUTED] = {LOG_ERR, OF_WORKER, "not started: unable to ", end_start_failure},
-    [CORE_SAY_RELOADING] = {LOG_INFO, OF_GENERATION, "reload asked for, starting", NULL},
-    [CORE_SAY_RELOAD_LATER] = {LOG_INFO, OF_GENERATION,
+    [CORE_SAY_ENDED] = {LOG_INFO, begin_worker, "ended: ", end_ended},
+    [CORE_SAY_NOT_SPAWNED] = {LOG_ERR, begin_worker, "not started: unable to ", end_start_failure},
+    [CORE_SAY_NOT_EXECUTED] = {LOG_ERR, begin_worker, "not started: unable to ", end_start_failure},
+    [CORE_SAY_RELOADING] = {LOG_INFO, begin_generation, "reload asked for, starting", NULL},
+    [CORE_SAY_RELOAD_LATER] = {LOG_INFO, begin_generation,
         "reload asked for while still starting: remembered", NULL},
-    [CORE_SAY_RELOAD_REFUSED] = {LOG_WARNING, OF_ALL, "reload asked for after a stop: ignored",
-        NULL},
-    [CORE_SAY_RELOAD_COVERED] = {LOG_INFO, OF_ALL,
+    [CORE_SAY_RELOAD_REFUSED] = {LOG_WARNING, NULL, "reload asked for after a stop: ignored", NULL},
+    [CORE_SAY_RELOAD_COVERED] = {LOG_INFO, NULL,
         "reload asked for before the start, which covers it", NULL},
-    [CORE_SAY_ROLLOUT_DONE] = {LOG_INFO, OF_GENERATION, "rollout done in ", end_elapsed},
-    [CORE_SAY_ROLLOUT_FAILED] = {LOG_ERR, OF_GENERATION, "rollout failed after ",
+    [CORE_SAY_ROLLOUT_DONE] = {LOG_INFO, begin_generation, "rollout done in ", end_elapsed},
+    [CORE_SAY_ROLLOUT_FAILED] = {LOG_ERR, begin_generation, "rollout failed after ",
         end_rollout_failure},
-    [CORE_SAY_STOP_ASKED] = {LOG_INFO, BY_SIGNAL, " received: stopping", NULL},
-    [CORE_SAY_EXITING] = {LOG_INFO, OF_ALL, "no worker is left: ending with exit status ",
+    [CORE_SAY_STOP_ASKED] = {LOG_INFO, begin_signal, " received: stopping", NULL},
+    [CORE_SAY_EXITING] = {LOG_INFO, NULL, "no worker is left: ending with exit status ",
         end_number},
-    [CORE_SAY_ILLEGAL] = {LOG_ERR, OF_ALL, "internal error: event \"", end_illegal},
+    [CORE_SAY_ILLEGAL] = {LOG_ERR, NULL, "internal error: event \"", end_illegal},
 };
 
 /* Some lines are worse news than others of their kind. */
@@ -211,19 +217,8 @@ static int severity_of(const struct core_action *action)
 int report_add(
     struct text *text, const struct core_action *action, const struct report_words *words)
 {
-    switch (lines[action->say].subject) {
-    case OF_ALL:
-        break;
-    case OF_GENERATION:
-        add_generation(text, action);
-        break;
-    case OF_WORKER:
-        add_worker(text, action);
-        break;
-    case BY_SIGNAL:
-        add_signal(text, action->number);
-        break;
-    }
+    if (lines[action->say].begin)
+        lines[action->say].begin(text, action);
     text_add(text, lines[action->say].text);
     if (lines[action->say].end)
         lines[action->say].end(text, action, words);

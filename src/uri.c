@@ -153,7 +153,9 @@ static bool read_place(
 
     if (!scheme->read(reading, authority))
         return false;
-    return authority.to == part.to || uri_fail(reading, URI_ERR_TRAILING, authority.to);
+    if (authority.to < part.to)
+        return uri_fail(reading, URI_ERR_TRAILING, authority.to);
+    return true;
 }
 
 static bool check_bytes(const struct uri_reading *reading)

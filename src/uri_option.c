@@ -105,8 +105,11 @@ static const struct option options[URI_OPTION_COUNT] = {
 
 static bool is_known_here(const struct option *option, const struct uri *uri)
 {
-    return (option->kinds & 1u << uri->kind) != 0 &&
-           !(option->not_ipv4 && uri->family == URI_IPV4) && !(option->needs_path && uri->abstract);
+    if (option->not_ipv4 && uri->family == URI_IPV4)
+        return false;
+    if (option->needs_path && uri->abstract)
+        return false;
+    return (option->kinds & 1u << uri->kind) != 0;
 }
 
 static bool read_option(const struct uri_reading *reading, struct uri_part part)

@@ -399,6 +399,23 @@ static void sources_have_an_order_of_precedence(void **state)
     }
 }
 
+/* Rules: E2 E4 E6 */
+static void what_comes_after_nginx_is_a_variable_of_its_own(void **state)
+{
+    static char junk[] = "JUNK", good[] = "GOOD=1";
+    static char *const inherited[] = {junk, good, NULL};
+    static const char *const expected[] = {"NGINX=3;4;", "A=b", "GOOD=1", NULL};
+    struct envp_override override = {text_span_of("A"), "b", 1};
+    struct envp_request request = request_of(ENVP_NGINX);
+
+    (void)state;
+    request.overrides = &override;
+    request.override_count = 1;
+    request.inherited = inherited;
+    assert_int_equal(envp_build(&envp, &request), ENVP_OK);
+    assert_block_besides_own("nginx", expected);
+}
+
 /* --- limits ---------------------------------------------------------------------------------- */
 
 enum {
@@ -498,6 +515,7 @@ static void each_error_has_its_sentence(void **state)
     assert_non_null(strstr(envp_error_text(ENVP_ERR_ENTRIES), "8192 variables"));
     assert_non_null(strstr(envp_error_text(ENVP_ERR_BYTES), "1048576 bytes"));
     assert_non_null(envp_error_text(ENVP_OK));
+    assert_non_null(envp_error_text((enum envp_error)(ENVP_ERR_BYTES + 1)));
 }
 
 /* --- looking up ------------------------------------------------------------------------------ */
@@ -545,6 +563,7 @@ int main(void)
         cmocka_unit_test(the_pid_is_written_into_its_gap),
         cmocka_unit_test(private_variables_do_not_reach_a_worker),
         cmocka_unit_test(sources_have_an_order_of_precedence),
+        cmocka_unit_test(what_comes_after_nginx_is_a_variable_of_its_own),
         cmocka_unit_test(as_many_variables_as_there_may_be),
         cmocka_unit_test(as_many_removed_names_as_there_may_be),
         cmocka_unit_test(as_many_bytes_as_there_may_be),

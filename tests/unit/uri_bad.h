@@ -55,7 +55,10 @@ static const struct bad bad_schemes[] = {
     {"^\"tcp://:80\"", URI_ERR_SCHEME_MISSING, NULL},
     {"tcp^_://:80", URI_ERR_SLASHES, NULL},
     {"^-listen=tcp://:80", URI_ERR_SCHEME_MISSING, NULL},
+    {"^a[://:80", URI_ERR_SCHEME_MISSING, NULL},
     {"^http://localhost:80", URI_ERR_SCHEME_UNKNOWN, NULL},
+    {"^acp://:80", URI_ERR_SCHEME_UNKNOWN, NULL},
+    {"^x://:80", URI_ERR_SCHEME_UNKNOWN, NULL},
     {"^htp://:80#x", URI_ERR_SCHEME_UNKNOWN, NULL},
     {"^tcp5://:80", URI_ERR_SCHEME_UNKNOWN, NULL},
     {"^tcp46://:80", URI_ERR_SCHEME_UNKNOWN, NULL},
@@ -98,6 +101,8 @@ static const struct bad bad_schemes[] = {
 };
 
 static const struct bad bad_hosts[] = {
+    /* One byte more than the longest address has. */
+    {"tcp://[^0000:0000:0000:0000:0000:ffff:255.255.255.2555]:80", URI_ERR_IPV6, NULL},
     {"tcp://user^@host:80", URI_ERR_USERINFO, NULL},
     {"tcp://user:secret^@host:80", URI_ERR_USERINFO, NULL},
     {"tcp://^@:80", URI_ERR_USERINFO, NULL},
