@@ -1,0 +1,557 @@
+#include "world.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "os_fault.h"
+#include "supervisor.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+enum {
+    WORDS_MAX = 24,
+    WORDS_SIZE = 512,
+    SECOND = 1000,
+    MINUTE = 60 * SECOND,
+    HOUR = 60 * MINUTE,
+    DAY = 24 * HOUR,
+    FAULTY_CALLS_MAX = 8,
+    MANY_WORKERS = OS_SIM_PROCESSES / 2, /* at a time */
+    /* A life with so many of them has been troubled enough. */
+    WORKERS_ENOUGH = 500,
+    LINES_ENOUGH = 10000,
+    /* Calls that an idle day may take: one reader that looks twice, and no more. */
+    IDLE_CALLS_MAX = 40,
+};
+
+/* Each life has only some of the ways to go wrong, so that each of them is met alone as well. */
+enum trait {
+    TRAIT_SLOW_BOOT,
+    TRAIT_BOOT_FAILS,
+    TRAIT_DIES_BOOTING,
+    TRAIT_SHORT_LIFE,
+    TRAIT_CRASHES_LATER,
+    TRAIT_IGNORES,
+    TRAIT_NO_HANDLER,
+    TRAIT_SLOW_DRAIN,
+    TRAIT_SLOW_ANSWERS,
+    TRAIT_WRITES,
+    TRAIT_FLOODS,
+    TRAIT_UNTERMINATED,
+    TRAIT_CLOSES_OUTPUT,
+    TRAIT_ORPHANS,
+    TRAIT_LEAVES_GROUP,
+    TRAIT_COUNT,
+};
+
+struct world {
+    struct os_sim sim;
+    struct os_fault fault;
+    struct os_sim_choice *choice;
+    enum world_mode mode;
+    struct config config;
+    char words[WORDS_SIZE];
+    char *argv[WORDS_MAX + 1];
+    int argc;
+    uint32_t traits;       /* bits of enum trait */
+    bool good;             /* workers are good from now on, and nothing fails */
+    uint32_t pace_ms;      /* between two things that the outside world does, at most */
+    uint32_t acts_left;    /* of the outside world */
+    uint32_t gap;          /* between two interruptions, in calls; 0: none */
+    uint32_t fault_one_in[OS_CALL_COUNT];
+    const struct os_fault_way *storm; /* that way each use fails ... */
+    uint64_t storm_until;             /* ... until then */
+    uint64_t idle_calls;
+    jmp_buf escape;
+};
+
+static struct world the_world;
+
+const char *const world_mode_names[WORLD_MODE_COUNT] = {"safety", "liveness"};
+
+static uint32_t draw(struct world *world, uint32_t bound)
+{
+    return os_sim_choose(world->choice, bound);
+}
+
+static uint32_t draw_of(struct world *world, const uint32_t *values, size_t count)
+{
+    return values[draw(world, (uint32_t)count)];
+}
+
+static bool has(struct world *world, enum trait trait)
+{
+    return (world->traits >> trait & 1) != 0 && os_sim_chance(world->choice, 3);
+}
+
+/* --- the configuration --- */
+
+__attribute__((format(printf, 2, 3))) static void add_word(
+    struct world *world, const char *format, ...)
+{
+    static size_t used;
+    va_list values;
+    if (world->argc == 0)
+        used = 0;
+    char *word = world->words + used;
+    va_start(values, format);
+    used += (size_t)vsnprintf(word, sizeof world->words - used, format, values) + 1;
+    va_end(values);
+    world->argv[world->argc++] = word;
+    world->argv[world->argc] = NULL;
+}
+
+static void draw_words(struct world *world)
+{
+    static const uint32_t starts[] = {1000, 0, 1, 20, 3000};
+    static const uint32_t stops[] = {0, 5000, 50};
+    static const uint32_t drainers[] = {0, 0, 1, 3};
+    static const char *const signals[] = {"HUP", "TERM", "QUIT", "USR2"};
+    static const char *const listeners[] = {"tcp://127.0.0.1:8080", "unix:///run/app.sock",
+        "tcp4://localhost:http?nodelay=true&nonblock=true",
+        "unix:///run/own.sock?mode=600&user=nobody&group=nogroup&backlog=3"};
+    world->argc = 0;
+    add_word(world, "socketmaster");
+    add_word(world, "-start=%u", draw_of(world, starts, COUNT(starts)));
+    add_word(world, "-stop=%u", draw_of(world, stops, COUNT(stops)));
+    add_word(world, "-max-draining=%u", draw_of(world, drainers, COUNT(drainers)));
+    add_word(world, "-stop-signal=%s", signals[draw(world, COUNT(signals))]);
+    add_word(world, "-kill=%s", draw(world, 3) == 2 ? "group" : "process");
+    size_t first = draw(world, COUNT(listeners));
+    for (size_t i = 0; i <= draw(world, 2); i++)
+        add_word(world, "-listen=%s", listeners[(first + i) % COUNT(listeners)]);
+    switch (draw(world, 6)) {
+    case 3:
+        add_word(world, "-output=inherit");
+        break;
+    case 4:
+        add_word(world, "-log=json");
+        break;
+    case 5:
+        add_word(world, "-syslog");
+        break;
+    default:
+        break;
+    }
+    if (os_sim_chance(world->choice, 4))
+        add_word(world, "-envdir=/etc/env");
+    if (os_sim_chance(world->choice, 4))
+        add_word(world, "-dir=/srv");
+    if (os_sim_chance(world->choice, 4))
+        add_word(world, "-user=nobody:nogroup");
+    if (os_sim_chance(world->choice, 3))
+        add_word(world, "-env=einhorn,systemd,starter,nginx");
+    add_word(world, "/bin/server");
+}
+
+static struct os_sim_settings settings_of(struct world *world)
+{
+    static char *no_environment[] = {NULL};
+    static char error_bytes[CLI_ERROR_SIZE];
+    struct text error;
+    text_init(&error, error_bytes, sizeof error_bytes);
+    if (cli_parse(world->argc, world->argv, no_environment, &world->config, &error) != CLI_RUN) {
+        fprintf(stderr, "the simulator draws a wrong command line: %s\n", error_bytes);
+        abort();
+    }
+    return (struct os_sim_settings){
+        .start_ms = world->config.start_ms,
+        .stop_ms = world->config.stop_ms,
+        .stop_signal = world->config.stop_signal,
+        .max_draining = world->config.max_draining,
+        .kill_group = world->config.kill_group,
+        .relayed = !world->config.output_inherit,
+        .syslog = world->config.syslog,
+        .is_init = os_sim_chance(world->choice, 4),
+    };
+}
+
+/* --- the workers --- */
+
+static void born(struct os_sim *sim, struct os_sim_process *process)
+{
+    struct world *world = sim->context;
+    struct os_sim_temper *temper = &process->temper;
+    *temper = (struct os_sim_temper){.answer_ms = 3, .accept_ms = 1};
+    if (world->good)
+        return;
+    if (has(world, TRAIT_SLOW_BOOT))
+        temper->boot_ms = draw(world, 900);
+    if (has(world, TRAIT_BOOT_FAILS)) {
+        temper->boot_step = (enum os_step)(OS_STEP_DESCRIPTOR + draw(world, OS_STEP_EXECUTE));
+        temper->boot_error = ENOMEM;
+    }
+    temper->dies_booting = has(world, TRAIT_DIES_BOOTING);
+    if (has(world, TRAIT_SHORT_LIFE))
+        temper->life_ms = 1 + draw(world, 2 * SECOND);
+    if (has(world, TRAIT_CRASHES_LATER))
+        temper->life_ms = 1 + draw(world, 30 * MINUTE);
+    temper->life_status = draw(world, 2) != 0 ? SIGSEGV : (int)draw(world, 4) << 8;
+    if (has(world, TRAIT_IGNORES))
+        temper->reaction = OS_SIM_IGNORES;
+    if (has(world, TRAIT_NO_HANDLER))
+        temper->reaction = OS_SIM_DIES;
+    if (has(world, TRAIT_SLOW_DRAIN))
+        temper->drain_ms = draw(world, 10 * SECOND);
+    if (has(world, TRAIT_SLOW_ANSWERS))
+        temper->answer_ms = draw(world, 800);
+    if (has(world, TRAIT_WRITES))
+        temper->write_ms = 5 * MINUTE - draw(world, 5 * MINUTE);
+    if (has(world, TRAIT_FLOODS)) {
+        temper->write_ms = MINUTE - draw(world, MINUTE);
+        temper->write_lines = 1 + draw(world, 300);
+    }
+    temper->unterminated = has(world, TRAIT_UNTERMINATED);
+    temper->closes_output = has(world, TRAIT_CLOSES_OUTPUT);
+    if (has(world, TRAIT_ORPHANS))
+        temper->orphan_ms = 1 + draw(world, HOUR);
+    temper->leaves_group = has(world, TRAIT_LEAVES_GROUP);
+}
+
+/* --- calls that fail --- */
+
+static const struct os_fault_way *draw_way(struct world *world, enum os_call call)
+{
+    size_t first = 0, count = 0;
+    while (first < os_fault_way_count && os_fault_ways[first].call != call)
+        first++;
+    while (first + count < os_fault_way_count && os_fault_ways[first + count].call == call)
+        count++;
+    if (count == 0)
+        return NULL;
+    const struct os_fault_way *way = &os_fault_ways[first + draw(world, (uint32_t)count)];
+    /* The clock is the simulator's own to move, and children are its own to kill; and children that somebody else has reaped are no
+     * failure of a call, but a broken promise of the kernel. */
+    bool unfair = way->kind == OS_FAULT_LATE || way->kind == OS_FAULT_CHILD_KILLED ||
+                  (call == OS_CALL_REAP && way->error == ECHILD);
+    return unfair ? NULL : way;
+}
+
+static const struct os_fault_way *choose_fault(struct os_fault *fault, enum os_call call)
+{
+    struct world *world = fault->context;
+    const struct os_fault_way *way = NULL;
+    if (world->good)
+        return NULL;
+    if (world->storm != NULL && world->storm->call == call && world->sim.now < world->storm_until)
+        way = world->storm;
+    else if (world->fault_one_in[call] != 0 &&
+             os_sim_chance(world->choice, world->fault_one_in[call]))
+        way = draw_way(world, call);
+    if (way == NULL)
+        return NULL;
+    os_sim_tell(&world->sim, "FAULT %s: %s", os_fault_call_name(call), way->name);
+    os_sim_fault_struck(&world->sim, call);
+    if (os_sim_chance(world->choice, 8)) {
+        world->storm = way;
+        world->storm_until = world->sim.now + draw(world, MINUTE);
+    }
+    return way;
+}
+
+static void draw_faults(struct world *world)
+{
+    static const uint32_t rates[] = {1000, 100, 30, 5};
+    memset(world->fault_one_in, 0, sizeof world->fault_one_in);
+    for (uint32_t i = draw(world, FAULTY_CALLS_MAX); i > 0; i--)
+        world->fault_one_in[draw(world, OS_CALL_COUNT)] = draw_of(world, rates, COUNT(rates));
+}
+
+static void begin_faults(struct os_sim *sim, void *context)
+{
+    (void)sim;
+    draw_faults(context);
+}
+
+/* --- what comes between any two calls --- */
+
+static struct os_sim_process *some_worker(struct world *world)
+{
+    unsigned count = os_sim_worker_count(&world->sim);
+    return count > 0 ? os_sim_worker(&world->sim, draw(world, count)) : NULL;
+}
+
+static void between(struct os_sim *sim, enum os_call call)
+{
+    struct world *world = sim->context;
+    struct os_sim_process *worker;
+    (void)call;
+    bool enough = world->good || sim->spawned > WORKERS_ENOUGH;
+    sim->between_in = world->gap == 0 || enough ? UINT64_MAX : 1 + draw(world, world->gap);
+    if (enough)
+        return;
+    switch (draw(world, 6)) {
+    case 0:
+        break;
+    case 1:
+        os_sim_signal(sim, SIGHUP);
+        break;
+    case 2:
+        os_sim_signal(sim, SIGCHLD);
+        break;
+    case 3:
+        worker = some_worker(world);
+        if (worker != NULL && (world->traits >> TRAIT_SHORT_LIFE & 1) != 0)
+            os_sim_process_signal(sim, worker, SIGKILL);
+        break;
+    default:
+        os_sim_pass(sim, draw(world, 30));
+        break;
+    }
+}
+
+/* --- what the outside world does --- */
+
+static void kill_worker(struct world *world)
+{
+    static const uint32_t signals[] = {SIGCONT, SIGSTOP, SIGTERM, SIGKILL};
+    struct os_sim_process *worker = some_worker(world);
+    int signal = (int)draw_of(world, signals, COUNT(signals));
+    if (worker == NULL)
+        return;
+    os_sim_tell(&world->sim, "        signal %d comes to worker %d", signal, (int)worker->pid);
+    os_sim_process_signal(&world->sim, worker, signal);
+}
+
+static void act(struct os_sim *sim, void *context);
+
+static void act_again(struct world *world)
+{
+    uint64_t at = world->sim.now - OS_SIM_START_MS + 1 + draw(world, world->pace_ms);
+    os_sim_at(&world->sim, at, act, world);
+}
+
+static void finish(struct world *world);
+
+static void act(struct os_sim *sim, void *context)
+{
+    static const uint32_t noise[] = {SIGWINCH, SIGCHLD, SIGUSR1, SIGCONT, SIGTTIN};
+    struct world *world = context;
+    if (world->acts_left-- == 0) {
+        finish(world);
+        return;
+    }
+    switch (draw(world, 12)) {
+    case 0:
+    case 1:
+    case 2:
+        os_sim_connect(sim);
+        break;
+    case 3:
+    case 4:
+    case 5:
+        os_sim_signal(sim, SIGHUP);
+        break;
+    case 6:
+        os_sim_signal(sim, (int)draw_of(world, noise, COUNT(noise)));
+        break;
+    case 7:
+        kill_worker(world);
+        break;
+    case 8:
+        os_sim_sink_set(sim, (enum os_sim_sink_state)draw(world, 3));
+        break;
+    case 9:
+        os_sim_stranger(sim, draw(world, MINUTE));
+        break;
+    case 10:
+        os_sim_tell(sim, "        the wall clock jumps, and the master is held up");
+        sim->wall.seconds += (int64_t)draw(world, 2 * DAY / SECOND) - DAY / SECOND;
+        os_sim_pass(sim, draw(world, 10 * MINUTE));
+        break;
+    case 11:
+        if (os_sim_chance(world->choice, 8))
+            os_sim_signal(sim, SIGTERM);
+        break;
+    }
+    act_again(world);
+}
+
+/* --- the end of a life --- */
+
+static void after(struct world *world, uint64_t milliseconds, os_sim_happen *happen)
+{
+    os_sim_at(
+        &world->sim, world->sim.now - OS_SIM_START_MS + milliseconds, happen, world);
+}
+
+/* Who does not end by itself is killed by the user, again and again. */
+static void kill_all(struct os_sim *sim, void *context)
+{
+    struct world *world = context;
+    for (unsigned count = os_sim_worker_count(sim); count > 0; count--)
+        os_sim_process_signal(sim, os_sim_worker(sim, count - 1), SIGKILL);
+    world->good = true;
+    after(world, HOUR, kill_all);
+}
+
+static void stop(struct os_sim *sim, void *context)
+{
+    os_sim_signal(sim, SIGTERM);
+    after(context, HOUR, kill_all);
+}
+
+static void check_rest(struct os_sim *sim, void *context)
+{
+    (void)context;
+    if (sim->stops_read == 0)
+        os_sim_check_rest(sim);
+}
+
+static void begin_idling(struct os_sim *sim, void *context)
+{
+    struct world *world = context;
+    check_rest(sim, NULL);
+    world->idle_calls = sim->call_count;
+}
+
+/* I9: a day in which nothing happens costs nothing. */
+static void end_idling(struct os_sim *sim, void *context)
+{
+    struct world *world = context;
+    uint64_t calls = sim->call_count - world->idle_calls;
+    if (calls > IDLE_CALLS_MAX)
+        os_sim_violate(sim, "I9", "%llu calls in an idle day", (unsigned long long)calls);
+}
+
+static void reload(struct os_sim *sim, void *context)
+{
+    (void)context;
+    os_sim_signal(sim, SIGHUP);
+}
+
+static void call_up(struct os_sim *sim, void *context)
+{
+    (void)context;
+    os_sim_connect(sim);
+}
+
+/* Those that were told to end and never will are not left in the way for ever. */
+static void clear_away(struct os_sim *sim)
+{
+    for (unsigned i = os_sim_worker_count(sim); i > MANY_WORKERS; i--) {
+        struct os_sim_process *worker = os_sim_worker(sim, i - 1);
+        if (worker->told_at != 0)
+            os_sim_process_signal(sim, worker, SIGKILL);
+    }
+}
+
+/* Nothing fails any more, and who lives lives well. */
+static void heal(struct world *world)
+{
+    struct os_sim *sim = &world->sim;
+    world->good = true;
+    clear_away(sim);
+    os_sim_sink_set(sim, OS_SIM_SINK_FLOWS);
+    for (unsigned i = os_sim_worker_count(sim); i > 0; i--) {
+        struct os_sim_process *worker = os_sim_worker(sim, i - 1);
+        worker->temper.life_ms = 0;
+        worker->temper.write_ms = 0;
+        worker->write_at = OS_SIM_NEVER;
+        if (!worker->draining)
+            worker->end_at = OS_SIM_NEVER;
+        os_sim_process_signal(sim, worker, SIGCONT);
+    }
+}
+
+static void finish(struct world *world)
+{
+    if (world->mode == WORLD_SAFETY) {
+        stop(&world->sim, world);
+        return;
+    }
+    heal(world);
+    after(world, MINUTE, reload);
+    after(world, 2 * HOUR, begin_idling);
+    after(world, 2 * HOUR + DAY, end_idling);
+    after(world, 2 * HOUR + DAY + 1, call_up);
+    after(world, 2 * HOUR + DAY + 1, reload);
+    after(world, 2 * HOUR + DAY + 2, reload);
+    after(world, 4 * HOUR + DAY, check_rest);
+    after(world, 5 * HOUR + DAY, stop);
+}
+
+/* --- one life --- */
+
+static void draw_world(struct world *world)
+{
+    static const uint32_t paces[] = {20 * SECOND, 10, 500, 4 * HOUR};
+    static const uint32_t gaps[] = {0, 300, 30, 5};
+    static const uint32_t acts[] = {3, 10, 40, 120};
+    static const enum os_output_kind kinds[] = {OS_OUTPUT_REOPENED, OS_OUTPUT_PLAIN,
+        OS_OUTPUT_SOCKET, OS_OUTPUT_SPLICED, OS_OUTPUT_POLLED};
+    draw_words(world);
+    struct os_sim_settings settings = settings_of(world);
+    os_sim_init(&world->sim, &settings, world->choice);
+    world->sim.context = world;
+    world->sim.born = born;
+    world->sim.lines_left = LINES_ENOUGH;
+    world->sim.between = between;
+    world->sim.escape = &world->escape;
+    world->sim.sink.kind = kinds[draw(world, COUNT(kinds))];
+    world->traits = draw(world, 1 << TRAIT_COUNT) & draw(world, 1 << TRAIT_COUNT);
+    world->pace_ms = draw_of(world, paces, COUNT(paces));
+    world->acts_left = draw(world, draw_of(world, acts, COUNT(acts)));
+    world->gap = draw_of(world, gaps, COUNT(gaps));
+    world->sim.between_in = world->gap == 0 ? UINT64_MAX : 1 + draw(world, world->gap);
+    world->good = false;
+    world->storm = NULL;
+    os_fault_init(&world->fault, &world->sim.os);
+    world->fault.choose = choose_fault;
+    world->fault.context = world;
+    memset(world->fault_one_in, 0, sizeof world->fault_one_in);
+    switch (draw(world, 4)) {
+    case 1:
+        draw_faults(world);
+        break;
+    case 2:
+    case 3:
+        os_sim_at(&world->sim, draw(world, 10 * SECOND), begin_faults, world);
+        break;
+    default:
+        break;
+    }
+    act_again(world);
+}
+
+static void tell_world(struct world *world)
+{
+    for (int i = 0; i < world->argc; i++)
+        os_sim_tell(&world->sim, "%s%s", i > 0 ? "    " : "", world->argv[i]);
+    os_sim_tell(&world->sim, "traits %04x, pace %u ms, %u acts, interruptions every %u calls",
+        world->traits, world->pace_ms, world->acts_left, world->gap);
+}
+
+void world_run(struct os_sim_choice *choice, enum world_mode mode, FILE *trace,
+    struct world_result *result)
+{
+    static char path[] = "PATH=/bin", home[] = "HOME=/root";
+    static char *environment[] = {path, home, NULL};
+    struct world *world = &the_world;
+    world->choice = choice;
+    world->mode = mode;
+    draw_world(world);
+    world->sim.trace = trace;
+    tell_world(world);
+    if (setjmp(world->escape) == 0) {
+        int status = supervisor_run(&world->fault.os, &world->config, environment);
+        os_sim_tell(&world->sim, "the master ends with exit status %d", status);
+        os_sim_check_end(&world->sim, status);
+        result->status = status;
+    }
+    struct os_sim *sim = &world->sim;
+    result->violated = sim->violation[0] != '\0';
+    memcpy(result->violation, sim->violation, sizeof result->violation);
+    result->calls = sim->call_count;
+    result->simulated_ms = sim->now - OS_SIM_START_MS;
+    result->workers = sim->spawned;
+    result->signals = sim->signals_sent;
+    result->answered = sim->answered;
+    result->resets = sim->resets;
+    result->faults = sim->faults;
+    result->log_lines = sim->sink.lines;
+}
