@@ -17,8 +17,7 @@
 enum {
     GARBAGE = 0xa5,
     FIRST_PID = 1000,
-    ROUNDS_MAX = 32,   /* in which a kind world has come to rest */
-    TICK_GRACE_MS = 1, /* a worker may be called ready so much later than it could be */
+    ROUNDS_MAX = 32, /* in which a kind world has come to rest */
 };
 
 struct process {
@@ -33,6 +32,8 @@ struct process {
     bool in_charge; /* its generation was completed */
     bool told;      /* to end, or ending by itself since it could not execute the command */
     bool draining, killed;
+    bool untold;                          /* the signal that told it did not reach it */
+    uint64_t kill_again_at;               /* 0: never */
     uint64_t executed_at, told_at, bound; /* bound 0: it may take as long as it likes */
     uint64_t retired;                     /* the how manieth it was */
     uint64_t forwarded;                   /* the step in which it last got the signal of a stop */
@@ -120,8 +121,10 @@ static void judge_signal(const struct core_action *action, const struct core_act
     CHECK(action->number == (kill ? SIGKILL : forward ? world.stop_signal : settings->stop_signal));
 
     if (reason->say == CORE_SAY_RETIRED) {
-        CHECK(world.done && !process->told && process->ready);
-        CHECK(process->generation < world.generation);
+        CHECK(world.done && process->generation < world.generation);
+        CHECK(process->told ? process->draining && !process->killed && process->untold
+                            : process->ready);
+        process->untold = false;
         tell(process, settings->stop_ms);
         process->draining = true;
         process->retired = ++world.retired;
@@ -132,13 +135,16 @@ static void judge_signal(const struct core_action *action, const struct core_act
     } else if (forward) {
         CHECK(world.stopped && process->forwarded != world.steps);
         process->forwarded = world.steps;
+        process->untold = false;
         if (!process->told)
             tell(process, settings->stop_ms);
         process->draining = false;
     } else if (reason->say == CORE_SAY_KILLED_LATE) {
-        CHECK(process->told && !process->killed && process->bound > 0);
-        CHECK(world.now >= process->told_at + process->bound);
+        uint64_t due = process->killed ? process->kill_again_at : process->told_at + process->bound;
+        CHECK(process->told && (process->killed ? due > 0 : process->bound > 0));
+        CHECK(world.now >= due);
         process->killed = true;
+        process->kill_again_at = 0;
     } else {
         CHECK(reason->say == CORE_SAY_KILLED_SURPLUS);
         judge_surplus(process);
@@ -264,7 +270,7 @@ static void judge_actions(const struct core_event *event)
 /* What each process that is there has to be, and when the core has to look at it next. */
 static uint64_t judge_processes(const struct core_event *event)
 {
-    uint64_t deadline = CORE_NEVER;
+    uint64_t deadline = CORE_NEVER, start = core.settings.start_ms;
 
     for (unsigned slot = 0; slot < world.bound; slot++) {
         const struct process *process = &processes[slot];
@@ -278,8 +284,10 @@ static uint64_t judge_processes(const struct core_event *event)
                                      : world.rolling && process->generation == world.generation);
             CHECK(!world.stopped);
             if (process->executed && !process->ready)
-                due = process->executed_at + core.settings.start_ms + TICK_GRACE_MS;
-        } else if (process->bound && !process->killed) {
+                due = process->executed_at + start + (start > 0);
+        } else if (process->killed) {
+            due = process->kill_again_at ? process->kill_again_at : CORE_NEVER;
+        } else if (process->bound) {
             due = process->told_at + process->bound;
         }
         if (event->kind == CORE_STOP)
@@ -331,6 +339,8 @@ static bool is_legal(const struct core_event *event)
         return process->there == ALIVE && !process->executed && !process->exec_failed;
     case CORE_EXITED:
         return process->there == ALIVE;
+    case CORE_SIGNAL_FAILED:
+        return process->there == ALIVE && process->told;
     case CORE_START:
         return !world.started && !world.ended;
     case CORE_RELOAD:
@@ -394,6 +404,10 @@ static void take_place(const struct core_event *event)
             tell(process, failed_bound());
     } else if (event->kind == CORE_EXITED || event->kind == CORE_SPAWN_FAILED) {
         process_ended(process, event);
+    } else if (event->kind == CORE_SIGNAL_FAILED) {
+        process->untold = true;
+        if (process->killed)
+            process->kill_again_at = world.now + CORE_KILL_AGAIN_MS;
     } else if (event->kind == CORE_START) {
         world.started = world.rolling = true;
         world.generation = 1;
@@ -571,7 +585,8 @@ static void happen(uint8_t what, uint8_t which)
         be_strange(which);
         break;
     default:
-        event.kind = CORE_SPAWNED;
+        event.kind = which % 2 ? CORE_SIGNAL_FAILED : CORE_SPAWNED;
+        event.slot = world.bound ? which / 2 % world.bound : 0;
         event.pid = -(int64_t)which;
         give(event);
         break;

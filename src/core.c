@@ -61,11 +61,11 @@ static void executed(
     worker->state = CORE_WORKER_STARTING;
     worker->executed = event->now;
     core_say_worker(actions, core, event->slot, CORE_SAY_STARTED);
-    if (core->settings.start_ms == 0)
-        core_worker_becomes_ready(core, event->slot, event->now, actions);
-    else
-        /* The clock counts whole milliseconds: one more, so that it is never too early. */
-        worker->deadline = event->now + core->settings.start_ms + 1;
+    /* The clock counts whole milliseconds: one more, so that it is never too early. Even one that
+     * is ready when it executes is so only at the next TICK, when those that ended have been
+     * reaped. */
+    uint64_t start = core->settings.start_ms;
+    worker->deadline = event->now + start + (start > 0);
 }
 
 static void executed_unwanted(
@@ -110,7 +110,7 @@ static void remember_end(struct core *core, const struct core_event *event)
 static void exited(struct core *core, const struct core_event *event, struct core_actions *actions)
 {
     struct core_worker *worker = &core->workers[event->slot];
-    bool asked = worker->state >= CORE_WORKER_DRAINING;
+    bool asked = core_worker_is_told(worker);
     bool fails_rollout =
         !asked && core_rollout_under_way(core) && worker->generation == core->generation;
     if (!worker->exec_failed) {
@@ -128,52 +128,72 @@ static void exited(struct core *core, const struct core_event *event, struct cor
         core_go_on(core, event->now, actions);
 }
 
+/* The next rollout tells it again, and KILL is tried again after a while. */
+static void signal_failed(
+    struct core *core, const struct core_event *event, struct core_actions *actions)
+{
+    struct core_worker *worker = &core->workers[event->slot];
+    (void)actions;
+    worker->untold = true;
+    if (worker->state == CORE_WORKER_KILLED)
+        worker->deadline = event->now + CORE_KILL_AGAIN_MS;
+}
+
 static core_handler *const worker_table[CORE_WORKER_STATE_COUNT][CORE_WORKER_EVENT_COUNT] = {
     [CORE_WORKER_NONE] = {[CORE_SPAWNED] = illegal,
         [CORE_SPAWN_FAILED] = illegal,
         [CORE_EXECUTED] = illegal,
         [CORE_EXEC_FAILED] = illegal,
-        [CORE_EXITED] = illegal},
+        [CORE_EXITED] = illegal,
+        [CORE_SIGNAL_FAILED] = illegal},
     [CORE_WORKER_SPAWNING] = {[CORE_SPAWNED] = spawned,
         [CORE_SPAWN_FAILED] = spawn_failed,
         [CORE_EXECUTED] = illegal,
         [CORE_EXEC_FAILED] = illegal,
-        [CORE_EXITED] = illegal},
+        [CORE_EXITED] = illegal,
+        [CORE_SIGNAL_FAILED] = illegal},
     [CORE_WORKER_CANCELLED] = {[CORE_SPAWNED] = spawned_unwanted,
         [CORE_SPAWN_FAILED] = spawn_failed,
         [CORE_EXECUTED] = illegal,
         [CORE_EXEC_FAILED] = illegal,
-        [CORE_EXITED] = illegal},
+        [CORE_EXITED] = illegal,
+        [CORE_SIGNAL_FAILED] = illegal},
     [CORE_WORKER_EXECUTING] = {[CORE_SPAWNED] = illegal,
         [CORE_SPAWN_FAILED] = illegal,
         [CORE_EXECUTED] = executed,
         [CORE_EXEC_FAILED] = exec_failed,
-        [CORE_EXITED] = exited},
+        [CORE_EXITED] = exited,
+        [CORE_SIGNAL_FAILED] = illegal},
     [CORE_WORKER_STARTING] = {[CORE_SPAWNED] = illegal,
         [CORE_SPAWN_FAILED] = illegal,
         [CORE_EXECUTED] = illegal,
         [CORE_EXEC_FAILED] = illegal,
-        [CORE_EXITED] = exited},
+        [CORE_EXITED] = exited,
+        [CORE_SIGNAL_FAILED] = illegal},
     [CORE_WORKER_READY] = {[CORE_SPAWNED] = illegal,
         [CORE_SPAWN_FAILED] = illegal,
         [CORE_EXECUTED] = illegal,
         [CORE_EXEC_FAILED] = illegal,
-        [CORE_EXITED] = exited},
+        [CORE_EXITED] = exited,
+        [CORE_SIGNAL_FAILED] = illegal},
     [CORE_WORKER_DRAINING] = {[CORE_SPAWNED] = illegal,
         [CORE_SPAWN_FAILED] = illegal,
         [CORE_EXECUTED] = illegal,
         [CORE_EXEC_FAILED] = illegal,
-        [CORE_EXITED] = exited},
+        [CORE_EXITED] = exited,
+        [CORE_SIGNAL_FAILED] = signal_failed},
     [CORE_WORKER_STOPPING] = {[CORE_SPAWNED] = illegal,
         [CORE_SPAWN_FAILED] = illegal,
         [CORE_EXECUTED] = executed_unwanted,
         [CORE_EXEC_FAILED] = exec_failed_unwanted,
-        [CORE_EXITED] = exited},
+        [CORE_EXITED] = exited,
+        [CORE_SIGNAL_FAILED] = signal_failed},
     [CORE_WORKER_KILLED] = {[CORE_SPAWNED] = illegal,
         [CORE_SPAWN_FAILED] = illegal,
         [CORE_EXECUTED] = executed_unwanted,
         [CORE_EXEC_FAILED] = exec_failed_unwanted,
-        [CORE_EXITED] = exited},
+        [CORE_EXITED] = exited,
+        [CORE_SIGNAL_FAILED] = signal_failed},
 };
 
 static void to_worker(
@@ -259,6 +279,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_EXECUTED] = illegal,
         [CORE_EXEC_FAILED] = illegal,
         [CORE_EXITED] = illegal,
+        [CORE_SIGNAL_FAILED] = illegal,
         [CORE_START] = start,
         [CORE_RELOAD] = reload_covered,
         [CORE_STOP] = stop,
@@ -268,6 +289,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_EXECUTED] = to_worker,
         [CORE_EXEC_FAILED] = to_worker,
         [CORE_EXITED] = to_worker,
+        [CORE_SIGNAL_FAILED] = to_worker,
         [CORE_START] = illegal,
         [CORE_RELOAD] = reload_later,
         [CORE_STOP] = stop,
@@ -277,6 +299,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_EXECUTED] = to_worker,
         [CORE_EXEC_FAILED] = to_worker,
         [CORE_EXITED] = to_worker,
+        [CORE_SIGNAL_FAILED] = to_worker,
         [CORE_START] = illegal,
         [CORE_RELOAD] = reload,
         [CORE_STOP] = stop,
@@ -286,6 +309,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_EXECUTED] = to_worker,
         [CORE_EXEC_FAILED] = to_worker,
         [CORE_EXITED] = to_worker,
+        [CORE_SIGNAL_FAILED] = to_worker,
         [CORE_START] = illegal,
         [CORE_RELOAD] = reload_later,
         [CORE_STOP] = stop,
@@ -295,6 +319,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_EXECUTED] = to_worker,
         [CORE_EXEC_FAILED] = to_worker,
         [CORE_EXITED] = to_worker,
+        [CORE_SIGNAL_FAILED] = to_worker,
         [CORE_START] = illegal,
         [CORE_RELOAD] = reload_refused,
         [CORE_STOP] = stop,
@@ -304,6 +329,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_EXECUTED] = illegal,
         [CORE_EXEC_FAILED] = illegal,
         [CORE_EXITED] = illegal,
+        [CORE_SIGNAL_FAILED] = illegal,
         [CORE_START] = illegal,
         [CORE_RELOAD] = illegal,
         [CORE_STOP] = illegal,
@@ -340,7 +366,7 @@ uint64_t core_deadline(const struct core *core)
 int core_find(const struct core *core, int64_t pid)
 {
     for (unsigned slot = 0; slot < core->slot_bound; slot++)
-        if (core->workers[slot].pid == pid && core_worker_has_process(&core->workers[slot]))
+        if (core->workers[slot].pid == pid)
             return (int)slot;
     return -1;
 }

@@ -21,6 +21,8 @@
 enum {
     /* How long a worker of a failed rollout may take to end when -stop sets no bound (rule R7). */
     CORE_FAILED_STOP_MS = 5000,
+    /* When KILL is tried again after it could not be sent. */
+    CORE_KILL_AGAIN_MS = 10000,
     /* For each slot at most: a signal and a line for it, a KILL and a line for it; for each worker
      * of a new generation a SPAWN; and the lines about the whole. */
     CORE_ACTIONS_MAX = 4 * LIMIT_SLOTS + LIMIT_WORKERS + 16,
@@ -53,11 +55,12 @@ enum core_worker_state {
 
 /* Events. Those of one worker come first: they name its slot. */
 enum core_event_kind {
-    CORE_SPAWNED,      /* SPAWN worked: pid */
-    CORE_SPAWN_FAILED, /* SPAWN did not: there is no process; step, number (errno) */
-    CORE_EXECUTED,     /* the command runs */
-    CORE_EXEC_FAILED,  /* the child could not get that far and is ending; step, number (errno) */
-    CORE_EXITED,       /* reaped: number, signalled */
+    CORE_SPAWNED,       /* SPAWN worked: pid */
+    CORE_SPAWN_FAILED,  /* SPAWN did not: there is no process; step, number (errno) */
+    CORE_EXECUTED,      /* the command runs */
+    CORE_EXEC_FAILED,   /* the child could not get that far and is ending; step, number (errno) */
+    CORE_EXITED,        /* reaped: number, signalled */
+    CORE_SIGNAL_FAILED, /* SIGNAL did not reach it */
     CORE_WORKER_EVENT_COUNT,
     CORE_START = CORE_WORKER_EVENT_COUNT,
     CORE_RELOAD,
@@ -140,10 +143,11 @@ struct core_actions {
 
 /* What the user set. */
 struct core_settings {
-    unsigned workers;      /* of one generation, 1 to LIMIT_WORKERS */
-    uint64_t start_ms;     /* a worker is ready when it has lived so long; 0: when it executes */
-    uint64_t stop_ms;      /* from the stop signal to KILL; 0: never */
-    int stop_signal;       /* for retired workers */
+    unsigned workers;  /* of one generation, 1 to LIMIT_WORKERS */
+    uint64_t start_ms; /* a worker is ready when it has lived so long; 0: when it executes, at the
+                          TICK after that */
+    uint64_t stop_ms;  /* from the stop signal to KILL; 0: never */
+    int stop_signal;   /* for retired workers */
     unsigned max_draining; /* 0: no limit */
     bool kill_group;       /* signals go to the process group */
 };
@@ -151,6 +155,7 @@ struct core_settings {
 struct core_worker {
     enum core_worker_state state;
     bool exec_failed;
+    bool untold; /* it was told to end, and the signal did not reach it */
     int64_t pid;
     uint64_t generation;
     uint64_t executed; /* when the command ran */

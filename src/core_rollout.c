@@ -42,7 +42,7 @@ static void end_in_failure(
             continue;
         if (worker->state == CORE_WORKER_SPAWNING)
             worker->state = CORE_WORKER_CANCELLED;
-        else if (worker->state >= CORE_WORKER_EXECUTING && worker->state <= CORE_WORKER_READY)
+        else if (!core_worker_is_told(worker))
             core_worker_dismiss(core, slot, now, actions);
     }
     core->start_failed = core->phase == CORE_FIRST && failure == CORE_FAILURE_NOT_STARTED;
@@ -80,7 +80,7 @@ void core_go_on(struct core *core, uint64_t now, struct core_actions *actions)
         core->reload_pending = false;
         core_rollout_begin(core, now, actions);
     }
-    if (core->living == 0 && !core_rollout_under_way(core) && core->phase != CORE_ENDED)
+    if (core->living == 0)
         finish(core, actions);
 }
 
@@ -118,7 +118,9 @@ static void rollout_finish(struct core *core, uint64_t now, struct core_actions 
     core_say_all(actions, core, CORE_SAY_ROLLOUT_DONE)->elapsed = now - core->rollout_began;
     for (unsigned slot = 0; slot < core->slot_bound; slot++) {
         const struct core_worker *worker = &core->workers[slot];
-        if (worker->state == CORE_WORKER_READY && worker->generation != core->generation)
+        bool untold = worker->state == CORE_WORKER_DRAINING && worker->untold;
+        if (untold ||
+            (worker->state == CORE_WORKER_READY && worker->generation != core->generation))
             core_worker_retire(core, slot, now, actions);
     }
     kill_surplus_drainers(core, actions);
@@ -137,6 +139,6 @@ void core_worker_becomes_ready(
     for (unsigned other = 0; other < core->slot_bound; other++)
         ready += core->workers[other].state == CORE_WORKER_READY &&
                  core->workers[other].generation == core->generation;
-    if (core_rollout_under_way(core) && ready == core->settings.workers)
+    if (ready == core->settings.workers)
         rollout_finish(core, now, actions);
 }

@@ -49,6 +49,11 @@ bool core_worker_has_process(const struct core_worker *worker)
     return worker->state >= CORE_WORKER_EXECUTING;
 }
 
+bool core_worker_is_told(const struct core_worker *worker)
+{
+    return worker->state >= CORE_WORKER_DRAINING;
+}
+
 unsigned core_slot_take(struct core *core)
 {
     unsigned slot = 0;
@@ -73,6 +78,7 @@ static void worker_tell(struct core *core, unsigned slot, enum core_worker_state
     struct core_worker *worker = &core->workers[slot];
     worker->state = state;
     worker->told = now;
+    worker->untold = false;
     worker->deadline = bound ? now + bound : CORE_NEVER;
     send(actions, core, slot, signal, core->settings.kill_group);
 }
@@ -111,17 +117,14 @@ void core_worker_forward(
     struct core *core, unsigned slot, int signal, uint64_t now, struct core_actions *actions)
 {
     struct core_worker *worker = &core->workers[slot];
-    uint64_t due = worker->deadline;
-    bool told = worker->state >= CORE_WORKER_DRAINING;
-    uint64_t first_told = worker->told;
+    struct core_worker before = *worker;
     enum core_worker_state state =
         worker->state == CORE_WORKER_KILLED ? CORE_WORKER_KILLED : CORE_WORKER_STOPPING;
     worker_tell(core, slot, state, signal, core->settings.stop_ms, now, actions);
-    /* Asking again never gives a worker more time than it had. */
-    if (told) {
-        worker->told = first_told;
-        if (due < worker->deadline || state == CORE_WORKER_KILLED)
-            worker->deadline = due;
+    /* Asking again gives a worker no more time than it had. */
+    if (core_worker_is_told(&before)) {
+        worker->told = before.told;
+        worker->deadline = before.deadline;
     }
     core_say_worker(actions, core, slot, CORE_SAY_FORWARDED)->number = signal;
 }

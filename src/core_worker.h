@@ -25,6 +25,9 @@ void core_slot_release(struct core *core, unsigned slot);
 /* Is there a process that can be signalled and has not been reaped? */
 bool core_worker_has_process(const struct core_worker *worker);
 
+/* Was it told to end, or is it ending since it could not execute the command? */
+bool core_worker_is_told(const struct core_worker *worker);
+
 /* How many milliseconds a worker of a failed rollout may take to end (rule R7). */
 uint64_t core_failed_stop_bound(const struct core *core);
 

@@ -117,7 +117,7 @@ int relay_open(struct relay *relay, struct os *os, struct log *log)
     return relay->set < 0 ? relay->set : 0;
 }
 
-int relay_add(struct relay *relay, int fd, pid_t worker)
+int relay_add(struct relay *relay, int fd, unsigned slot, pid_t worker)
 {
     size_t index = 0;
     while (index < relay->bound && relay->sources[index].fd >= 0)
@@ -129,7 +129,7 @@ int relay_add(struct relay *relay, int fd, pid_t worker)
         return error;
     if (index == relay->bound)
         relay->bound++;
-    relay->sources[index] = (struct relay_source){.fd = fd, .worker = worker};
+    relay->sources[index] = (struct relay_source){.fd = fd, .slot = slot, .worker = worker};
     relay->unfinished[index].kept = 0;
     return 0;
 }
@@ -186,11 +186,11 @@ static pid_t close_oldest_orphan(struct relay *relay)
     return worker;
 }
 
-pid_t relay_worker_ended(struct relay *relay, pid_t worker)
+pid_t relay_worker_ended(struct relay *relay, unsigned slot)
 {
     for (size_t i = 0; i < relay->bound; i++) {
         struct relay_source *source = &relay->sources[i];
-        if (source->fd < 0 || source->orphan || source->worker != worker)
+        if (source->fd < 0 || source->orphan || source->slot != slot)
             continue;
         enum source_state state = source_read_on(relay, i, DRAIN_READS);
         if (source->fd < 0)

@@ -27,6 +27,7 @@ enum {
 
 struct relay_source {
     int fd; /* -1: free */
+    unsigned slot;
     pid_t worker;
     bool orphan;    /* the worker was reaped; others hold its pipe */
     uint64_t order; /* of becoming an orphan */
@@ -50,9 +51,9 @@ struct relay {
 /* Returns 0 or -errno. The relay borrows `os` and `log`. */
 int relay_open(struct relay *relay, struct os *os, struct log *log);
 
-/* Takes over the reading end of a worker's pipe. Returns 0, or -errno (the caller keeps it then).
- */
-int relay_add(struct relay *relay, int fd, pid_t worker);
+/* Takes over the reading end of the pipe of the worker in `slot`; its pid stands before its lines.
+ * Returns 0, or -errno (the caller keeps it then). */
+int relay_add(struct relay *relay, int fd, unsigned slot, pid_t worker);
 
 /* Reads once from each pipe that has something, as far as the log has room, and flushes the log. */
 void relay_pump(struct relay *relay);
@@ -64,11 +65,11 @@ bool relay_wants_input(const struct relay *relay);
 bool relay_wants_time(const struct relay *relay);
 
 /*
- * The worker was reaped: takes what it left in its pipe (as far as the log has room now; the rest
+ * The worker in `slot` was reaped: takes what it left in its pipe (as far as the log has room now; the rest
  * follows). The pipe stays open while other processes hold its other end; beyond LIMIT_ORPHANS such
  * pipes the oldest is closed, and the pid of its worker returned; otherwise 0.
  */
-pid_t relay_worker_ended(struct relay *relay, pid_t worker);
+pid_t relay_worker_ended(struct relay *relay, unsigned slot);
 
 /* Takes what is left in every pipe, but no more than fits into one. Returns false when the log has
  * no room for it yet. */

@@ -157,6 +157,7 @@ static void end_illegal(
         [CORE_EXECUTED] = "executed",
         [CORE_EXEC_FAILED] = "exec failed",
         [CORE_EXITED] = "exited",
+        [CORE_SIGNAL_FAILED] = "signal failed",
         [CORE_START] = "start",
         [CORE_RELOAD] = "reload",
         [CORE_STOP] = "stop",

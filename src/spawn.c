@@ -312,42 +312,39 @@ fail:
     return false;
 }
 
-/* One message, or less at the end. It was written at once, so all of it is there as soon as some
- * is, however little a read gives. */
-static ssize_t read_message(struct os *os, int report, struct os_report *message)
+/* The next message, in however many pieces it comes. Returns 1, 0 at the end, or -errno. */
+static int read_message(struct os *os, int report, struct spawn_progress *progress)
 {
-    char *bytes = (char *)message;
-    size_t length = 0;
-    while (length < sizeof *message) {
-        ssize_t got = os->read(os, report, bytes + length, sizeof *message - length);
-        if (got < 0)
-            return got;
-        if (got == 0)
-            break;
-        length += (size_t)got;
+    char *bytes = (char *)&progress->message;
+    while (progress->length < sizeof progress->message) {
+        ssize_t got = os->read(
+            os, report, bytes + progress->length, sizeof progress->message - progress->length);
+        if (got <= 0)
+            return (int)got;
+        progress->length += (size_t)got;
     }
-    return (ssize_t)length;
+    progress->length = 0;
+    return 1;
 }
 
 enum spawn_report spawn_read_report(
-    struct os *os, int report, bool *announced, struct spawn_failure *failure)
+    struct os *os, int report, struct spawn_progress *progress, struct spawn_failure *failure)
 {
-    struct os_report message;
     for (;;) {
-        ssize_t got = read_message(os, report, &message);
+        int got = read_message(os, report, progress);
         if (got == -EAGAIN)
             return SPAWN_PENDING;
         if (got < 0) {
-            *failure = (struct spawn_failure){SPAWN_STEP_WATCH, (int)-got};
+            *failure = (struct spawn_failure){SPAWN_STEP_WATCH, -got};
             return SPAWN_UNKNOWN;
         }
-        if (got != sizeof message)
-            return *announced ? SPAWN_EXECUTED : SPAWN_DIED;
-        if (message.step != OS_STEP_NONE)
+        if (got == 0)
+            return progress->announced ? SPAWN_EXECUTED : SPAWN_DIED;
+        if (progress->message.step != OS_STEP_NONE)
             break;
-        *announced = true;
+        progress->announced = true;
     }
-    *failure = (struct spawn_failure){message.step, message.error};
+    *failure = (struct spawn_failure){progress->message.step, progress->message.error};
     return SPAWN_FAILED;
 }
 

@@ -115,9 +115,16 @@ enum spawn_report {
     SPAWN_UNKNOWN,  /* the report cannot be read, *failure says why; the child may be running */
 };
 
-/* What the child has reported by now. *announced is false at first, and kept from call to call. */
+/* How far the reports of one child have been read. All zero at first. */
+struct spawn_progress {
+    bool announced; /* it was about to execute the command */
+    size_t length;  /* of `message`, as far as it has come */
+    struct os_report message;
+};
+
+/* What the child has reported by now. */
 enum spawn_report spawn_read_report(
-    struct os *os, int report, bool *announced, struct spawn_failure *failure);
+    struct os *os, int report, struct spawn_progress *progress, struct spawn_failure *failure);
 
 /* "execute", "change the directory of": goes between "unable to" and the command. Never NULL. */
 const char *spawn_step_text(int step);

@@ -19,12 +19,12 @@ enum {
     SIGNALS_MAX = 16,
     /* At one wake-up: enough for one of each; whoever keeps sending them holds up nothing else. */
     SIGNAL_READS = 8,
-    /* After a wait that failed; a fault that lasts must not become a busy loop. */
+    /* After a wait that failed, or was in vain; a fault that lasts must not become a busy loop. */
     WAIT_FAILED_PAUSE_MS = 20,
     /* How often something is tried that should be watched, but cannot be at the moment. */
     UNWATCHED_MS = 100,
     /* Each start has one result, or two; a failed rollout can be followed by another at once. */
-    RESULTS_MAX = 4 * LIMIT_WORKERS,
+    RESULTS_MAX = LIMIT_SLOTS + 4 * LIMIT_WORKERS,
 };
 
 /* What a watched descriptor is; a report's slot stands in the lower half of the token. */
@@ -44,8 +44,8 @@ struct supervisor {
     bool relay_watched;
     bool ended;
     int status;
-    int reports[LIMIT_SLOTS];    /* report pipes, by slot; below 1: none (0 is never one) */
-    bool announced[LIMIT_SLOTS]; /* see spawn_read_report */
+    int reports[LIMIT_SLOTS]; /* report pipes, by slot; below 1: none (0 is never one) */
+    struct spawn_progress progress[LIMIT_SLOTS]; /* of reading them */
     /* Results of actions, to be fed to the core after the list in which they were asked for. */
     struct core_event results[RESULTS_MAX];
     size_t result_count;
@@ -90,7 +90,7 @@ static uint64_t token(enum watched what, unsigned slot)
 static int adopt(struct supervisor *sup, unsigned slot, const struct spawn_child *child)
 {
     struct os *os = sup->os;
-    int error = child->output < 0 ? 0 : relay_add(&sup->relay, child->output, child->pid);
+    int error = child->output < 0 ? 0 : relay_add(&sup->relay, child->output, slot, child->pid);
     if (error < 0)
         os->close(os, child->output);
     else
@@ -100,7 +100,7 @@ static int adopt(struct supervisor *sup, unsigned slot, const struct spawn_child
         os->close(os, child->report);
     else
         sup->reports[slot] = child->report;
-    sup->announced[slot] = false;
+    sup->progress[slot] = (struct spawn_progress){.length = 0};
     return error;
 }
 
@@ -152,8 +152,10 @@ static void do_signal(struct supervisor *sup, const struct core_action *action)
     /* A worker may have left its group: KILL has to find it there as well. */
     if (error == -ESRCH || action->number == SIGKILL)
         error = os->kill_process(os, pid, action->number);
-    if (error < 0)
+    if (error < 0) {
         supervisor_say_trouble(&sup->log, "unable to signal worker ", pid, strerror(-error));
+        add_failure(sup, CORE_SIGNAL_FAILED, action->slot, 0, -error);
+    }
 }
 
 static void do_action(struct supervisor *sup, const struct core_action *action)
@@ -203,7 +205,7 @@ static void read_report(struct supervisor *sup, unsigned slot, bool reaped)
     if (sup->reports[slot] <= 0)
         return;
     enum spawn_report told =
-        spawn_read_report(sup->os, sup->reports[slot], &sup->announced[slot], &failure);
+        spawn_read_report(sup->os, sup->reports[slot], &sup->progress[slot], &failure);
     if (told == SPAWN_UNKNOWN && !reaped)
         kill_unwatched(sup, (pid_t)sup->core.workers[slot].pid);
     switch (told) {
@@ -229,11 +231,10 @@ static void read_report(struct supervisor *sup, unsigned slot, bool reaped)
 
 static void worker_ended(struct supervisor *sup, unsigned slot, int status)
 {
-    pid_t pid = (pid_t)sup->core.workers[slot].pid;
     /* How the start went is known by now, and what it wrote comes before the line that it ended. */
     read_report(sup, slot, true);
     report_close(sup, slot);
-    pid_t cut_off = relay_worker_ended(&sup->relay, pid);
+    pid_t cut_off = relay_worker_ended(&sup->relay, slot);
     if (cut_off)
         supervisor_say_trouble(&sup->log,
             "closed the output pipe that others held of ended worker ", cut_off,
@@ -282,11 +283,12 @@ static bool is_noise(int signal)
     return signal == SIGWINCH || signal == SIGURG || signal == SIGCONT || signal == SIGPIPE;
 }
 
-/* A stop comes before a reload that came in with it: nothing is started in vain. */
-static void take_signals(struct supervisor *sup)
+/* A stop comes before a reload that came in with it: nothing is started in vain. Returns false when
+ * there was no signal, or none could be read. */
+static bool take_signals(struct supervisor *sup)
 {
     int signals[SIGNALS_MAX];
-    bool reload = false;
+    bool reload = false, any = false;
     for (int reads = 0; reads < SIGNAL_READS; reads++) {
         int count = sup->os->signals_read(sup->os, sup->signals, signals, SIGNALS_MAX);
         for (int i = 0; i < count; i++) {
@@ -301,11 +303,13 @@ static void take_signals(struct supervisor *sup)
         }
         if (count <= 0)
             break;
+        any = true;
     }
     if (reload) {
         struct core_event event = event_now(sup, CORE_RELOAD);
         feed(sup, &event);
     }
+    return any;
 }
 
 /* --- the loop --- */
@@ -375,8 +379,8 @@ static void handle(struct supervisor *sup, const struct os_ready *ready, int cou
 {
     /* Signals first: what they ask for counts for all that is read after them. */
     for (int i = 0; i < count; i++)
-        if (ready[i].token >> 32 == WATCHED_SIGNALS)
-            take_signals(sup);
+        if (ready[i].token >> 32 == WATCHED_SIGNALS && !take_signals(sup))
+            sup->os->pause_ms(sup->os, WAIT_FAILED_PAUSE_MS);
     for (int i = 0; i < count; i++)
         if (ready[i].token >> 32 == WATCHED_REPORT)
             read_report(sup, (unsigned)(ready[i].token & UINT32_MAX), false);

@@ -148,6 +148,7 @@ struct kernel_run {
     int status;   /* as wait(2) gives it */
     bool started; /* a worker serves, or did */
     bool lifted;
+    bool told_again;
     bool stop_asked;
     size_t hup_mark;                     /* events at the time of the last HUP */
     uint64_t stirred;                    /* how often the director did something */

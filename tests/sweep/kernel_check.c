@@ -29,7 +29,8 @@ static bool fails_as(const struct kernel_run *run, enum os_fault_kind kind)
  * core does not hear of it: it lives on beside its successors, until the stop. */
 static bool may_linger(const struct kernel_run *run)
 {
-    return fails_with(run, OS_CALL_KILL_PROCESS) || fails_with(run, OS_CALL_KILL_GROUP);
+    return (fails_with(run, OS_CALL_KILL_PROCESS) || fails_with(run, OS_CALL_KILL_GROUP)) &&
+           !run->told_again;
 }
 
 /* --- descriptors --- */
@@ -305,6 +306,7 @@ void kernel_check_serving(struct kernel_run *run)
     const struct kernel_worker *now = kernel_youngest(run);
     if (now == NULL || now->message.generation <= generation || now->spawned_at < run->hup_mark)
         kernel_violated(run, "the first reload without faults starts nobody");
+    run->told_again = true;
     check_one_serves(run);
     check_descriptors(run);
 }

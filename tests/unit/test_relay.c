@@ -41,12 +41,18 @@ static int tear_down(void **state)
 }
 
 /* A worker whose pipe the test writes by feeding its reading end, which is returned. */
-static int add_worker(pid_t pid)
+static int add_worker_in(unsigned slot, pid_t pid)
 {
     int fd = fake.os.null_open(&fake.os);
     os_fake_feed(&fake, fd, "", 0);
-    assert_int_equal(relay_add(&relay, fd, pid), 0);
+    assert_int_equal(relay_add(&relay, fd, slot, pid), 0);
     return fd;
+}
+
+/* The same where the slot does not matter. */
+static int add_worker(pid_t pid)
+{
+    return add_worker_in((unsigned)pid, pid);
 }
 
 static void write_line(int fd, const char *text)
@@ -145,13 +151,30 @@ static void test_a_new_worker_may_have_the_pid_of_an_ended_one(void **state)
     expect(STAMP "[11] new\n" STAMP "[11] old\n");
 }
 
+/* A start that failed can be followed by another at once, and the kernel gives it the same pid. */
+/* Rules: O2 G4 */
+static void test_the_end_of_a_worker_is_not_taken_for_that_of_its_namesake(void **state)
+{
+    (void)state;
+    int old = add_worker_in(0, 11);
+    os_fake_end(&fake, old);
+    relay_pump(&relay);
+    int new = add_worker_in(1, 11);
+    write_line(new, "one line, of which");
+    relay_worker_ended(&relay, 0);
+    write_line(new, " this is the end\n");
+    relay_pump(&relay);
+    expect(STAMP "[11] one line, of which this is the end\n");
+    assert_int_equal(relay.orphans, 0);
+}
+
 /* Rules: O4 */
 static void test_orphaned_pipes_are_bounded(void **state)
 {
     (void)state;
     for (pid_t pid = 1; pid <= LIMIT_ORPHANS / 8; pid++) {
         add_worker(pid);
-        assert_int_equal(relay_worker_ended(&relay, pid), 0);
+        assert_int_equal(relay_worker_ended(&relay, (unsigned)pid), 0);
     }
     /* The fake has fewer streams than there may be orphans: the count is moved up instead. */
     relay.orphans += LIMIT_ORPHANS - LIMIT_ORPHANS / 8;
@@ -249,8 +272,8 @@ static void test_what_cannot_be_watched_stays_the_caller_s(void **state)
     (void)state;
     int fd = fake.os.null_open(&fake.os);
     os_fake_fail(&fake, "watch_add", 1, ENOSPC);
-    assert_int_equal(relay_add(&relay, fd, 11), -ENOSPC);
-    assert_int_equal(relay_add(&relay, fd, 11), 0);
+    assert_int_equal(relay_add(&relay, fd, 11, 11), -ENOSPC);
+    assert_int_equal(relay_add(&relay, fd, 11, 11), 0);
 }
 
 /* Rules: O2 I7 */
@@ -300,6 +323,7 @@ int main(void)
         RELAY_TEST(test_a_pipe_that_others_hold_stays_open),
         RELAY_TEST(test_a_line_that_others_are_writing_is_not_cut),
         RELAY_TEST(test_a_new_worker_may_have_the_pid_of_an_ended_one),
+        RELAY_TEST(test_the_end_of_a_worker_is_not_taken_for_that_of_its_namesake),
         RELAY_TEST(test_orphaned_pipes_are_bounded),
         RELAY_TEST(test_a_stuck_log_is_not_read_for),
         RELAY_TEST(test_nothing_is_held_back_once_there_is_room),

@@ -343,22 +343,22 @@ static void test_any_failure_leaves_nothing_open(void **state)
 static void test_reads_what_the_child_reports(void **state)
 {
     (void)state;
-    bool announced = false;
+    struct spawn_progress progress = {.announced = false};
     int fd = fake.os.null_open(&fake.os);
     os_fake_feed(&fake, fd, "", 0);
-    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_PENDING);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &progress, &failure), SPAWN_PENDING);
 
     struct os_report report = {.step = OS_STEP_USER, .error = EPERM};
     os_fake_feed(&fake, fd, &report, sizeof report);
-    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_FAILED);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &progress, &failure), SPAWN_FAILED);
     assert_int_equal(failure.step, OS_STEP_USER);
     assert_int_equal(failure.error, EPERM);
 
     report = (struct os_report){.step = OS_STEP_NONE};
     os_fake_feed(&fake, fd, &report, sizeof report);
-    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_PENDING);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &progress, &failure), SPAWN_PENDING);
     os_fake_end(&fake, fd);
-    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_EXECUTED);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &progress, &failure), SPAWN_EXECUTED);
     fake.os.close(&fake.os, fd);
 }
 
@@ -366,11 +366,11 @@ static void test_reads_what_the_child_reports(void **state)
 static void test_the_end_of_the_report_alone_is_no_success(void **state)
 {
     (void)state;
-    bool announced = false;
+    struct spawn_progress progress = {.announced = false};
     int fd = fake.os.null_open(&fake.os);
     os_fake_feed(&fake, fd, "", 0);
     os_fake_end(&fake, fd);
-    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_DIED);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &progress, &failure), SPAWN_DIED);
 }
 
 /* Rules: R7 I7 */
@@ -378,11 +378,13 @@ static void test_a_report_may_come_in_pieces(void **state)
 {
     (void)state;
     const struct os_report report = {.step = OS_STEP_DIRECTORY, .error = ENOTDIR};
-    bool announced = false;
+    struct spawn_progress progress = {.announced = false};
     int fd = fake.os.null_open(&fake.os);
-    os_fake_feed(&fake, fd, &report, sizeof report);
+    os_fake_feed(&fake, fd, &report, 3);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &progress, &failure), SPAWN_PENDING);
+    os_fake_feed(&fake, fd, (const char *)&report + 3, sizeof report - 3);
     fake.read_most = 1;
-    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_FAILED);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &progress, &failure), SPAWN_FAILED);
     assert_int_equal(failure.step, OS_STEP_DIRECTORY);
     assert_int_equal(failure.error, ENOTDIR);
     fake.os.close(&fake.os, fd);
@@ -392,10 +394,10 @@ static void test_a_report_may_come_in_pieces(void **state)
 static void test_a_report_that_cannot_be_read_is_no_end(void **state)
 {
     (void)state;
-    bool announced = true;
+    struct spawn_progress progress = {.announced = true};
     int fd = fake.os.null_open(&fake.os);
     os_fake_fail(&fake, "read", 1, EIO);
-    assert_int_equal(spawn_read_report(&fake.os, fd, &announced, &failure), SPAWN_UNKNOWN);
+    assert_int_equal(spawn_read_report(&fake.os, fd, &progress, &failure), SPAWN_UNKNOWN);
     assert_int_equal(failure.step, SPAWN_STEP_WATCH);
     assert_int_equal(failure.error, EIO);
     fake.os.close(&fake.os, fd);
