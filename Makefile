@@ -87,6 +87,7 @@ UNIT_os_posix   = os_posix
 UNIT_os_posix_output = os_posix
 UNIT_os_posix_file = os_posix
 UNIT_os_fault   =
+UNIT_os_sim     = text envp
 UNIT_console    = text console
 UNIT_relay      = text childlog log relay
 UNIT_setup      = text uri envp cli listener spawn setup
@@ -101,6 +102,7 @@ UNIT_FAKED      = console log listener listener_file listener_inherit spawn rela
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))
 FAULTS = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fault*.c))
+SIMS = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_sim*.c))
 
 $(BUILD)/test/%.o: tests/unit/%.c $(BUILD)/flags
 	$(call say,CC,$<)
@@ -111,7 +113,8 @@ $(BUILD)/fixture/%.o: tests/fixtures/%.c $(BUILD)/flags
 
 define unit_rule
 $(BUILD)/test/test_$(1): $(BUILD)/test/test_$(1).o $(call objects,$(UNIT_$(1))) \
-    $(if $(filter $(1),$(UNIT_FAKED)),$(FAKES)) $(if $(filter $(1),os_fault),$(FAULTS))
+    $(if $(filter $(1),$(UNIT_FAKED)),$(FAKES)) $(if $(filter $(1),os_fault),$(FAULTS)) \
+    $(if $(filter $(1),os_sim),$(SIMS))
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -lcmocka
 endef
@@ -133,8 +136,7 @@ $(FIXTURES): $(BUILD)/fixture/%: tests/fixtures/%.c $(BUILD)/flags
 # --- the simulator: the rooms above the port, on a kernel in memory -------------------------------
 SIM = $(BUILD)/sim/sim
 SIM_ROOMS = $(filter-out os_posix main,$(ROOMS))
-SIM_FIXTURES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,\
-    $(wildcard tests/fixtures/os_sim*.c tests/fixtures/os_fault*.c))
+SIM_FIXTURES = $(SIMS) $(FAULTS)
 WORLD = $(BUILD)/sim/world.o $(SIM_FIXTURES)
 $(BUILD)/sim/%.o: tests/sim/%.c $(BUILD)/flags
 	$(call say,CC,$<)
@@ -144,15 +146,20 @@ $(SIM): $(BUILD)/sim/sim.o $(WORLD) $(call objects,$(SIM_ROOMS))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
 
 # --- the sweep: every call of the port fails in every way, everywhere -----------------------------
-SWEEP_OBJECTS = $(patsubst tests/sweep/%.c,$(BUILD)/sweep/%.o, \
-                  $(filter-out %/worker.c,$(wildcard tests/sweep/*.c)))
+# Two worlds: the real kernel, and one in memory.
+sweep_objects = $(patsubst tests/sweep/%.c,$(BUILD)/sweep/%.o,tests/sweep/sweep.c \
+                  tests/sweep/sweep_$(1).c $(wildcard tests/sweep/$(1)_*.c))
 SWEEP_JOBS = $(shell nproc)
 .PHONY: sweep-build sweep sweep-short
-sweep-build: $(BUILD)/sweep/sweep_kernel $(BUILD)/sweep/worker
+sweep-build: $(BUILD)/sweep/sweep_kernel $(BUILD)/sweep/worker $(BUILD)/sweep/sweep_sim
 $(BUILD)/sweep/%.o: tests/sweep/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) -Itests/fixtures $(CFLAGS) -MMD -MP -c -o $@ $<
-$(BUILD)/sweep/sweep_kernel: $(SWEEP_OBJECTS) $(FAULTS) $(call objects,$(UNIT_supervisor) os_posix)
+$(BUILD)/sweep/sweep_kernel: $(call sweep_objects,kernel) $(FAULTS) \
+    $(call objects,$(UNIT_supervisor) os_posix)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
+$(BUILD)/sweep/sweep_sim: $(call sweep_objects,sim) $(SIM_FIXTURES) $(call objects,$(SIM_ROOMS))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
 # It is started a hundred thousand times, and is no part of what is tested.
@@ -160,8 +167,10 @@ $(BUILD)/sweep/worker: tests/sweep/worker.c tests/sweep/worker.h $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) -std=c17 -O2 $(WARNINGS) -static -o $@ $<
 sweep: sweep-build ## fails each call of the port in each way, everywhere (10 minutes)
+	$(BUILD)/sweep/sweep_sim --jobs=$(SWEEP_JOBS)
 	$(BUILD)/sweep/sweep_kernel --jobs=$(SWEEP_JOBS)
-sweep-short: sweep-build ## a sample of it
+sweep-short: sweep-build ## all of it over the simulated kernel, a sample over the real one
+	$(BUILD)/sweep/sweep_sim --jobs=$(SWEEP_JOBS)
 	$(BUILD)/sweep/sweep_kernel --jobs=$(SWEEP_JOBS) --sample=15
 
 # --- bench: its floors and tools, built as the product is ----------------------------------------
