@@ -160,11 +160,13 @@ static void play_units(const struct sweep_world *world)
             .scenario = unit / each,
             .way = &os_fault_ways[unit % each / SPANS],
             .span = (enum os_fault_span)(unit % SPANS),
+            .verbose = asked.verbose,
         };
         if (played.scenario >= world->scenario_count)
             return;
         bool wanted = asked.scenario < 0 || (size_t)asked.scenario == played.scenario;
-        if (wanted && is_asked(&played) && world->scenario_missing(played.scenario) == NULL)
+        if (wanted && is_asked(&played) && world->way_missing(played.way) == NULL &&
+            world->scenario_missing(played.scenario) == NULL)
             play_unit(world, played);
     }
 }
@@ -209,7 +211,8 @@ static void play_clean(const struct sweep_world *world)
         if (world->scenario_missing(i) != NULL ||
             (asked.scenario >= 0 && (size_t)asked.scenario != i))
             continue;
-        play(world, &(struct sweep_case){.scenario = i, .nth = 1}, &result);
+        const struct sweep_case clean = {.scenario = i, .nth = 1, .verbose = asked.verbose};
+        play(world, &clean, &result);
         memcpy(shared->uses[i], result.uses, sizeof result.uses);
     }
 }

@@ -22,6 +22,7 @@ struct sweep_case {
     const struct os_fault_way *way; /* NULL: nothing fails */
     uint64_t nth;                   /* from 1 */
     enum os_fault_span span;
+    bool verbose; /* somebody looks on: the world may tell on standard output what happens */
 };
 
 /* What came of it. */

@@ -1,0 +1,286 @@
+/*
+ * sim_scenarios: what is played. Together they use every call of the port that the program makes.
+ */
+#include "sim.h"
+
+#include <errno.h>
+#include <signal.h>
+
+enum {
+    SECOND = 1000,
+    STORM_END = SIM_ACTS + SECOND,
+    STORM_GAP_MS = 37,
+    STALL_ROOM = 1000, /* bytes */
+    EXIT_STATUS = 7,
+    EXIT_SHIFT = 8,
+    SIGNALLED = 128,
+};
+
+/* --- what happens --- */
+
+static void reload(struct os_sim *sim, void *context)
+{
+    (void)context;
+    os_sim_signal(sim, SIGHUP);
+}
+
+static void stop(struct os_sim *sim, void *context)
+{
+    (void)context;
+    os_sim_signal(sim, SIGTERM);
+}
+
+static void noise(struct os_sim *sim, void *context)
+{
+    (void)context;
+    os_sim_signal(sim, SIGUSR1);
+    os_sim_signal(sim, SIGWINCH);
+}
+
+static void storm(struct os_sim *sim, void *context)
+{
+    uint64_t at = sim->now - OS_SIM_START_MS;
+    os_sim_signal(sim, SIGHUP);
+    if (at < STORM_END)
+        os_sim_at(sim, at + STORM_GAP_MS, storm, context);
+}
+
+/* The reader stops, and is far behind already: there is little room left. */
+static void stall(struct os_sim *sim, void *context)
+{
+    (void)context;
+    os_sim_sink_set(sim, OS_SIM_SINK_STALLS);
+    sim->sink.held = OS_SIM_SINK_BYTES - STALL_ROOM;
+}
+
+static void flow(struct os_sim *sim, void *context)
+{
+    (void)context;
+    os_sim_sink_set(sim, OS_SIM_SINK_FLOWS);
+}
+
+static void call_up(struct os_sim *sim, void *context)
+{
+    (void)context;
+    os_sim_connect(sim);
+}
+
+static const struct sim_act reloading[] = {{SIM_ACTS, call_up}, {SIM_ACTS, reload},
+    {SIM_ACTS + 10, call_up}, {SIM_ACTS + SECOND, reload}, {0, NULL}};
+static const struct sim_act storming[] = {{SIM_ACTS, storm}, {STORM_END, noise}, {0, NULL}};
+static const struct sim_act stopping[] = {{SIM_ACTS, stop}, {0, NULL}};
+static const struct sim_act stopping_twice[] = {
+    {SIM_ACTS, stop}, {SIM_ACTS + 50, stop}, {SIM_ACTS + SECOND, reload}, {0, NULL}};
+static const struct sim_act stopping_in_the_middle[] = {
+    {SIM_ACTS, reload}, {SIM_ACTS + SIM_START_MS / 2, stop}, {0, NULL}};
+static const struct sim_act reloading_and_stopping[] = {
+    {SIM_ACTS, reload}, {SIM_ACTS + 2 * SECOND, stop}, {0, NULL}};
+static const struct sim_act flooding[] = {{SIM_SERVES + 100, stall}, {SIM_ACTS, reload},
+    {SIM_ACTS + SECOND, flow}, {SIM_ACTS + 2 * SECOND, reload}, {0, NULL}};
+
+/* --- workers --- */
+
+const struct os_sim_temper sim_good = {.boot_ms = 5, .accept_ms = 1, .answer_ms = 3};
+
+static const struct os_sim_temper crashes = {.boot_ms = 5, .life_ms = 30, .life_status = SIGSEGV};
+static const struct os_sim_temper killed_at_birth = {.boot_ms = 5, .dies_booting = true};
+static const struct os_sim_temper not_executed = {
+    .boot_ms = 5, .boot_step = OS_STEP_EXECUTE, .boot_error = ENOEXEC};
+static const struct os_sim_temper floods = {.boot_ms = 5,
+    .accept_ms = 1,
+    .answer_ms = 3,
+    .write_ms = 200,
+    .write_lines = 30,
+    .unterminated = true};
+static const struct os_sim_temper ends_by_itself = {
+    .boot_ms = 5, .life_ms = 2 * SECOND, .life_status = EXIT_STATUS << EXIT_SHIFT};
+static const struct os_sim_temper stubborn = {
+    .boot_ms = 5, .accept_ms = 1, .answer_ms = 3, .reaction = OS_SIM_IGNORES};
+static const struct os_sim_temper slow = {
+    .boot_ms = 5, .accept_ms = 1, .answer_ms = 3, .drain_ms = 3 * SECOND};
+static const struct os_sim_temper leaves_orphans = {
+    .boot_ms = 5, .accept_ms = 1, .answer_ms = 3, .write_ms = 300, .orphan_ms = 20 * SECOND};
+static const struct os_sim_temper closes_output = {
+    .boot_ms = 5, .accept_ms = 1, .answer_ms = 3, .write_ms = 300, .closes_output = true};
+
+/* --- command lines --- */
+
+static const char *const plain[] = {
+    "-listen=tcp://127.0.0.1:8080", "-listen=unix://" SIM_STALE_PATH, NULL};
+static const char *const defaults[] = {NULL};
+static const char *const owner[] = {
+    "-listen=unix:///run/own.sock?mode=600&user=nobody&group=nogroup&backlog=3",
+    "-user=nobody:nogroup", "-dir=/srv", "-envdir=/etc/env", "-env=einhorn,systemd,starter,nginx",
+    NULL};
+static const char *const names[] = {"-listen=tcp://localhost:http?nodelay=true",
+    "-listen=tcp6://[fe80::1%25lo]:0?freebind=true",
+    "-listen=udp://localhost:http?nonblock=true&rcvbuf=8192", NULL};
+static const char *const passed[] = {"-listen=fd://0?nonblock=true", NULL};
+static const char *const syslogd[] = {"-listen=tcp://127.0.0.1:8080", "-syslog", NULL};
+static const char *const json[] = {"-listen=tcp://127.0.0.1:8080", "-log=json", NULL};
+static const char *const inherit[] = {
+    "-listen=tcp://127.0.0.1:8080", "-output=inherit", "-kill=group", NULL};
+static const char *const group[] = {
+    "-listen=tcp://127.0.0.1:8080", "-kill=group", "-stop=500", "-stop-signal=QUIT", NULL};
+static const char *const draining[] = {"-listen=tcp://127.0.0.1:8080", "-max-draining=1", NULL};
+
+const struct sim_scenario sim_scenarios[] = {
+    /* starts */
+    {.name = "start",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true,
+        .stale_file = true,
+        .locked = true},
+    {.name = "start-default",
+        .options = defaults,
+        .output = OS_OUTPUT_PLAIN,
+        .faults_from_birth = true},
+    {.name = "start-owner",
+        .options = owner,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true,
+        .acts = reloading},
+    {.name = "start-names",
+        .options = names,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true},
+    {.name = "start-passed",
+        .options = passed,
+        .output = OS_OUTPUT_REOPENED,
+        .passed = true,
+        .faults_from_birth = true,
+        .acts = reloading},
+    {.name = "start-syslog",
+        .options = syslogd,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true},
+    {.name = "check",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .is_check = true,
+        .stale_file = true,
+        .faults_from_birth = true},
+    {.name = "check-owner",
+        .options = owner,
+        .output = OS_OUTPUT_SPLICED,
+        .is_check = true,
+        .faults_from_birth = true},
+    {.name = "check-names",
+        .options = names,
+        .output = OS_OUTPUT_POLLED,
+        .is_check = true,
+        .faults_from_birth = true},
+    /* reloads */
+    {.name = "reload", .options = plain, .output = OS_OUTPUT_REOPENED, .acts = reloading},
+    {.name = "failed-reload",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = reloading,
+        .later = &crashes,
+        .reloads_fail = true,
+        .status = SIGNALLED + SIGSEGV},
+    {.name = "killed-at-birth",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = reloading,
+        .later = &killed_at_birth,
+        .reloads_fail = true},
+    {.name = "not-executed",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = reloading,
+        .later = &not_executed,
+        .reloads_fail = true},
+    {.name = "storm", .options = plain, .output = OS_OUTPUT_REOPENED, .acts = storming},
+    {.name = "draining",
+        .options = draining,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = storming,
+        .first = &slow,
+        .later = &slow},
+    /* stops */
+    {.name = "stop", .options = plain, .output = OS_OUTPUT_REOPENED, .acts = stopping},
+    {.name = "stop-in-the-middle",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = stopping_in_the_middle},
+    {.name = "stop-twice",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = stopping_twice,
+        .first = &slow},
+    {.name = "stubborn",
+        .options = group,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = reloading_and_stopping,
+        .first = &stubborn,
+        .later = &stubborn},
+    {.name = "group",
+        .options = inherit,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true,
+        .acts = reloading_and_stopping},
+    /* the log */
+    {.name = "flood",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = flooding,
+        .first = &floods,
+        .later = &floods},
+    {.name = "flood-plain",
+        .options = json,
+        .output = OS_OUTPUT_PLAIN,
+        .faults_from_birth = true,
+        .acts = flooding,
+        .first = &floods,
+        .later = &floods},
+    {.name = "flood-socket",
+        .options = plain,
+        .output = OS_OUTPUT_SOCKET,
+        .faults_from_birth = true,
+        .acts = flooding,
+        .first = &floods,
+        .later = &floods},
+    {.name = "flood-spliced",
+        .options = plain,
+        .output = OS_OUTPUT_SPLICED,
+        .faults_from_birth = true,
+        .acts = flooding,
+        .first = &floods,
+        .later = &floods},
+    {.name = "flood-polled",
+        .options = plain,
+        .output = OS_OUTPUT_POLLED,
+        .faults_from_birth = true,
+        .acts = flooding,
+        .first = &floods,
+        .later = &floods},
+    {.name = "flood-syslog",
+        .options = syslogd,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = flooding,
+        .first = &floods,
+        .later = &floods},
+    {.name = "orphans",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = reloading_and_stopping,
+        .first = &leaves_orphans,
+        .later = &leaves_orphans},
+    {.name = "closed-output",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = reloading,
+        .first = &closes_output,
+        .later = &closes_output},
+    /* ends */
+    {.name = "ended-by-the-worker",
+        .options = plain,
+        .output = OS_OUTPUT_REOPENED,
+        .first = &ends_by_itself,
+        .ends = true,
+        .status = EXIT_STATUS},
+};
+
+const size_t sim_scenario_count = sizeof sim_scenarios / sizeof sim_scenarios[0];
