@@ -9,6 +9,8 @@
 enum {
     STANDARD_ERROR = 2,
     LOST_LINE_MAX = 160, /* bytes of a line about lost ones */
+    /* Of one flush: a terminal that takes a few bytes at a time holds up nothing else. */
+    FLUSH_WRITES = 64,
 };
 
 /* --- the queue --- */
@@ -220,8 +222,10 @@ static void flush_stream(struct log *log)
     struct os *os = log->os;
     if (log->cut_off && queued(log) && !end_cut_line(log))
         return;
-    while (queued(log)) {
-        ssize_t written = os->output_write(os, &log->output, log->queue + log->head, queued(log));
+    for (int writes = 0; queued(log); writes++) {
+        ssize_t written = -EAGAIN;
+        if (writes < FLUSH_WRITES)
+            written = os->output_write(os, &log->output, log->queue + log->head, queued(log));
         if (written == -EAGAIN || written == 0) {
             log->blocked = true;
             return;

@@ -236,6 +236,23 @@ static void test_a_stuck_reader_loses_nothing(void **state)
     assert_string_equal(fake.output, STAMP "one\n" STAMP "two\n");
 }
 
+/* Rules: O3 I6 */
+static void test_a_reader_that_takes_a_byte_at_a_time_holds_up_nothing(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_TEXT);
+    say("a line of more bytes than a flush has writes, whatever stands before it");
+    fake.write_most = 1;
+    log_flush(&log_);
+    assert_true(fake.output_length < 100);
+    assert_int_equal(log_waits_for(&log_), log_.output.fd);
+    fake.write_most = SIZE_MAX;
+    log_flush(&log_);
+    assert_int_equal(log_waits_for(&log_), -1);
+    assert_string_equal(fake.output,
+        STAMP "a line of more bytes than a flush has writes, whatever stands before it\n");
+}
+
 /* Rules: O3 */
 static void test_what_the_output_still_holds_is_not_out(void **state)
 {
@@ -508,6 +525,7 @@ int main(void)
         cmocka_unit_test_setup(test_whole_lines_take_the_fast_way, set_up),
         cmocka_unit_test_setup(test_json_has_no_fast_way, set_up),
         cmocka_unit_test_setup(test_a_stuck_reader_loses_nothing, set_up),
+        cmocka_unit_test_setup(test_a_reader_that_takes_a_byte_at_a_time_holds_up_nothing, set_up),
         cmocka_unit_test_setup(test_what_the_output_still_holds_is_not_out, set_up),
         cmocka_unit_test_setup(test_a_stuck_reader_leaves_room_for_our_own_lines, set_up),
         cmocka_unit_test_setup(test_a_full_disk_costs_lines_and_says_so, set_up),
