@@ -232,15 +232,19 @@ fuzz: ## FUZZ_SECONDS (1800) of each fuzz target
 	@ci/fuzz $(FUZZ_SECONDS)
 
 SEEDS = 100000
-.PHONY: sim-build sim
+.PHONY: sim-build sim sim-short
 sim-build: $(SIM)
 sim: $(SIM) ## lives SEEDS (100000) simulated lives in both modes, and those that once went wrong
 	@$(SIM) -list=tests/sim/seeds
 	@$(SIM) -seeds=$(SEEDS)
+sim-short: $(SIM) ## the latter, and a few thousand lives
+	@$(SIM) -list=tests/sim/seeds
+	@$(SIM) -seeds=3000 -jobs=1
 
 .PHONY: coverage-build coverage
 coverage-build:
-	$(Q)$(MAKE) --no-print-directory CC=clang-19 COVERAGE=1 BUILD=$(BUILD)/coverage all unit-build
+	$(Q)$(MAKE) --no-print-directory CC=clang-19 COVERAGE=1 BUILD=$(BUILD)/coverage \
+	    all unit-build sim-build sweep-build
 coverage: ## tells what of each room the tests run; of the pure rooms it has to be all
 	@ci/need coverage
 	@$(MAKE) --no-print-directory coverage-build

@@ -192,8 +192,7 @@ static bool in_processes(
             _exit(1);
         work(world);
         world->close();
-        fflush(stdout);
-        _exit(0);
+        exit(0);
     }
     for (unsigned i = 0; i < jobs; i++) {
         int status;
