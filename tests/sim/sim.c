@@ -236,8 +236,10 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (read_word(argv[i], &options))
             continue;
-        fprintf(stderr, "sim: \"%s\": expected -mode=safety|liveness, -seeds=N, -first=SEED, "
-                        "-jobs=1..64, -seed=SEED or -list=FILE\n", argv[i]);
+        fprintf(stderr,
+            "sim: \"%s\": expected -mode=safety|liveness, -seeds=N, -first=SEED, "
+            "-jobs=1..64, -seed=SEED or -list=FILE\n",
+            argv[i]);
         return WRONG_COMMAND_LINE;
     }
     if (options.list != NULL)

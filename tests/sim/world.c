@@ -57,11 +57,11 @@ struct world {
     char words[WORDS_SIZE];
     char *argv[WORDS_MAX + 1];
     int argc;
-    uint32_t traits;       /* bits of enum trait */
-    bool good;             /* workers are good from now on, and nothing fails */
-    uint32_t pace_ms;      /* between two things that the outside world does, at most */
-    uint32_t acts_left;    /* of the outside world */
-    uint32_t gap;          /* between two interruptions, in calls; 0: none */
+    uint32_t traits;    /* bits of enum trait */
+    bool good;          /* workers are good from now on, and nothing fails */
+    uint32_t pace_ms;   /* between two things that the outside world does, at most */
+    uint32_t acts_left; /* of the outside world */
+    uint32_t gap;       /* between two interruptions, in calls; 0: none */
     uint32_t fault_one_in[OS_CALL_COUNT];
     const struct os_fault_way *storm; /* that way each use fails ... */
     uint64_t storm_until;             /* ... until then */
@@ -73,6 +73,8 @@ static struct world the_world;
 
 const char *const world_mode_names[WORLD_MODE_COUNT] = {"safety", "liveness"};
 
+/* Never twice in one expression: C leaves their order open, and a seed would mean one thing to one
+ * compiler and another to the next. */
 static uint32_t draw(struct world *world, uint32_t bound)
 {
     return os_sim_choose(world->choice, bound);
@@ -224,8 +226,8 @@ static const struct os_fault_way *draw_way(struct world *world, enum os_call cal
     if (count == 0)
         return NULL;
     const struct os_fault_way *way = &os_fault_ways[first + draw(world, (uint32_t)count)];
-    /* The clock is the simulator's own to move, and children are its own to kill; and children that somebody else has reaped are no
-     * failure of a call, but a broken promise of the kernel. */
+    /* The clock is the simulator's own to move, and children are its own to kill; and children that
+     * somebody else has reaped are no failure of a call, but a broken promise of the kernel. */
     bool unfair = way->kind == OS_FAULT_LATE || way->kind == OS_FAULT_CHILD_KILLED ||
                   (call == OS_CALL_REAP && way->error == ECHILD);
     return unfair ? NULL : way;
@@ -257,8 +259,10 @@ static void draw_faults(struct world *world)
 {
     static const uint32_t rates[] = {1000, 100, 30, 5};
     memset(world->fault_one_in, 0, sizeof world->fault_one_in);
-    for (uint32_t i = draw(world, FAULTY_CALLS_MAX); i > 0; i--)
-        world->fault_one_in[draw(world, OS_CALL_COUNT)] = draw_of(world, rates, COUNT(rates));
+    for (uint32_t i = draw(world, FAULTY_CALLS_MAX); i > 0; i--) {
+        uint32_t call = draw(world, OS_CALL_COUNT);
+        world->fault_one_in[call] = draw_of(world, rates, COUNT(rates));
+    }
 }
 
 static void begin_faults(struct os_sim *sim, void *context)
@@ -375,8 +379,7 @@ static void act(struct os_sim *sim, void *context)
 
 static void after(struct world *world, uint64_t milliseconds, os_sim_happen *happen)
 {
-    os_sim_at(
-        &world->sim, world->sim.now - OS_SIM_START_MS + milliseconds, happen, world);
+    os_sim_at(&world->sim, world->sim.now - OS_SIM_START_MS + milliseconds, happen, world);
 }
 
 /* Who does not end by itself is killed by the user, again and again. */
@@ -482,8 +485,8 @@ static void draw_world(struct world *world)
     static const uint32_t paces[] = {20 * SECOND, 10, 500, 4 * HOUR};
     static const uint32_t gaps[] = {0, 300, 30, 5};
     static const uint32_t acts[] = {3, 10, 40, 120};
-    static const enum os_output_kind kinds[] = {OS_OUTPUT_REOPENED, OS_OUTPUT_PLAIN,
-        OS_OUTPUT_SOCKET, OS_OUTPUT_SPLICED, OS_OUTPUT_POLLED};
+    static const enum os_output_kind kinds[] = {
+        OS_OUTPUT_REOPENED, OS_OUTPUT_PLAIN, OS_OUTPUT_SOCKET, OS_OUTPUT_SPLICED, OS_OUTPUT_POLLED};
     draw_words(world);
     struct os_sim_settings settings = settings_of(world);
     os_sim_init(&world->sim, &settings, world->choice);
@@ -493,7 +496,8 @@ static void draw_world(struct world *world)
     world->sim.between = between;
     world->sim.escape = &world->escape;
     world->sim.sink.kind = kinds[draw(world, COUNT(kinds))];
-    world->traits = draw(world, 1 << TRAIT_COUNT) & draw(world, 1 << TRAIT_COUNT);
+    world->traits = draw(world, 1 << TRAIT_COUNT);
+    world->traits &= draw(world, 1 << TRAIT_COUNT);
     world->pace_ms = draw_of(world, paces, COUNT(paces));
     world->acts_left = draw(world, draw_of(world, acts, COUNT(acts)));
     world->gap = draw_of(world, gaps, COUNT(gaps));
@@ -526,8 +530,8 @@ static void tell_world(struct world *world)
         world->traits, world->pace_ms, world->acts_left, world->gap);
 }
 
-void world_run(struct os_sim_choice *choice, enum world_mode mode, FILE *trace,
-    struct world_result *result)
+void world_run(
+    struct os_sim_choice *choice, enum world_mode mode, FILE *trace, struct world_result *result)
 {
     static char path[] = "PATH=/bin", home[] = "HOME=/root";
     static char *environment[] = {path, home, NULL};

@@ -24,8 +24,8 @@ enum world_mode {
 struct world_result {
     bool violated;
     char violation[OS_SIM_WORDS];
-    int status;           /* of the master, unless it was violated */
-    uint64_t calls;       /* of the port */
+    int status;     /* of the master, unless it was violated */
+    uint64_t calls; /* of the port */
     uint64_t simulated_ms;
     uint64_t workers, signals, answered, resets, faults, log_lines;
 };
@@ -35,7 +35,7 @@ extern const char *const world_mode_names[WORLD_MODE_COUNT];
 
 /* Lives one life. `trace` is NULL, or where all that happens is told. To be called as often as
  * wanted: nothing of the life before is left. */
-void world_run(struct os_sim_choice *choice, enum world_mode mode, FILE *trace,
-    struct world_result *result);
+void world_run(
+    struct os_sim_choice *choice, enum world_mode mode, FILE *trace, struct world_result *result);
 
 #endif

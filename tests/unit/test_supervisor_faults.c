@@ -104,6 +104,7 @@ static void test_a_signal_that_cannot_be_sent_is_logged(void **state)
     os_fake_fail(&fake, "kill_process", 1, EPERM);
     assert_int_equal(run("-start=0 /bin/server"), 0);
     expect_said("unable to signal worker 1001: Operation not permitted");
+    assert_int_equal(fake.now_ms, BEGIN + 3000); /* it was waited for */
     os_fake_done(&fake);
 }
 
@@ -264,6 +265,48 @@ static void test_a_child_that_was_reaped_is_not_killed_for_its_report(void **sta
     }
 }
 
+static void reload_unheard(struct os_fake *os, pid_t pid, int number)
+{
+    (void)pid;
+    os_fake_fail(os, "signals_read", 0, number);
+    os_fake_signal(os, SIGHUP);
+}
+
+static void heal(struct os_fake *os, pid_t pid, int number)
+{
+    (void)pid;
+    (void)number;
+    os->fail_count = 0;
+}
+
+/* Rules: G1 I7 I9 */
+static void test_signals_that_cannot_be_read_are_tried_in_a_while(void **state)
+{
+    (void)state;
+    os_fake_at(&fake, BEGIN + 1000, reload_unheard, 0, EIO);
+    os_fake_at(&fake, BEGIN + 2000, heal, 0, 0);
+    os_fake_signal_at(&fake, BEGIN + 9000, SIGTERM);
+    assert_int_equal(run("-start=100 /bin/server"), 0);
+    expect_said("generation 2: rollout done");
+    assert_in_range(journaled("pause_ms "), 1, 100);
+    os_fake_done(&fake);
+}
+
+/* Rules: R8 I7 */
+static void test_a_stop_signal_that_failed_is_sent_again_by_the_next_reload(void **state)
+{
+    (void)state;
+    os_fake_fail(&fake, "kill_process", 1, EPERM);
+    os_fake_signal_at(&fake, BEGIN + 1000, SIGHUP);
+    os_fake_signal_at(&fake, BEGIN + 2000, SIGHUP);
+    os_fake_signal_at(&fake, BEGIN + 9000, SIGTERM);
+    assert_int_equal(run("-start=0 /bin/server"), 0);
+    expect_signal(FIRST, SIGHUP, 2);
+    expect_signal(SECOND, SIGHUP, 1);
+    expect_not_said("internal error");
+    os_fake_done(&fake);
+}
+
 /* Somebody else takes every child away. */
 static void lose_children(struct os_fake *os, pid_t pid, int number)
 {
@@ -363,6 +406,9 @@ int main(void)
         cmocka_unit_test_setup(test_a_report_that_is_not_there_yet_is_waited_for, set_up),
         cmocka_unit_test_setup(test_a_report_that_ended_is_not_looked_at_again, set_up),
         cmocka_unit_test_setup(test_a_child_that_was_reaped_is_not_killed_for_its_report, set_up),
+        cmocka_unit_test_setup(test_signals_that_cannot_be_read_are_tried_in_a_while, set_up),
+        cmocka_unit_test_setup(
+            test_a_stop_signal_that_failed_is_sent_again_by_the_next_reload, set_up),
         cmocka_unit_test_setup(test_none_of_several_lost_children_is_waited_for, set_up),
         cmocka_unit_test_setup(
             test_a_lost_child_that_executed_nothing_yet_is_not_waited_for, set_up),
