@@ -137,7 +137,7 @@ $(FIXTURES): $(BUILD)/fixture/%: tests/fixtures/%.c $(BUILD)/flags
 SIM = $(BUILD)/sim/sim
 SIM_ROOMS = $(filter-out os_posix main,$(ROOMS))
 SIM_FIXTURES = $(SIMS) $(FAULTS)
-WORLD = $(BUILD)/sim/world.o $(SIM_FIXTURES)
+WORLD = $(BUILD)/sim/world.o $(BUILD)/sim/configuration.o $(SIM_FIXTURES)
 $(BUILD)/sim/%.o: tests/sim/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) -Itests/fixtures $(CFLAGS) -MMD -MP -c -o $@ $<

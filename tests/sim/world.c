@@ -2,19 +2,15 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "configuration.h"
 #include "os_fault.h"
 #include "supervisor.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum {
-    WORDS_MAX = 24,
-    WORDS_SIZE = 512,
     SECOND = 1000,
     MINUTE = 60 * SECOND,
     HOUR = 60 * MINUTE,
@@ -53,10 +49,7 @@ struct world {
     struct os_fault fault;
     struct os_sim_choice *choice;
     enum world_mode mode;
-    struct config config;
-    char words[WORDS_SIZE];
-    char *argv[WORDS_MAX + 1];
-    int argc;
+    struct configuration configuration;
     uint32_t traits;    /* bits of enum trait */
     bool good;          /* workers are good from now on, and nothing fails */
     uint32_t pace_ms;   /* between two things that the outside world does, at most */
@@ -88,88 +81,6 @@ static uint32_t draw_of(struct world *world, const uint32_t *values, size_t coun
 static bool has(struct world *world, enum trait trait)
 {
     return (world->traits >> trait & 1) != 0 && os_sim_chance(world->choice, 3);
-}
-
-/* --- the configuration --- */
-
-__attribute__((format(printf, 2, 3))) static void add_word(
-    struct world *world, const char *format, ...)
-{
-    static size_t used;
-    va_list values;
-    if (world->argc == 0)
-        used = 0;
-    char *word = world->words + used;
-    va_start(values, format);
-    used += (size_t)vsnprintf(word, sizeof world->words - used, format, values) + 1;
-    va_end(values);
-    world->argv[world->argc++] = word;
-    world->argv[world->argc] = NULL;
-}
-
-static void draw_words(struct world *world)
-{
-    static const uint32_t starts[] = {1000, 0, 1, 20, 3000};
-    static const uint32_t stops[] = {0, 5000, 50};
-    static const uint32_t drainers[] = {0, 0, 1, 3};
-    static const char *const signals[] = {"HUP", "TERM", "QUIT", "USR2"};
-    static const char *const listeners[] = {"tcp://127.0.0.1:8080", "unix:///run/app.sock",
-        "tcp4://localhost:http?nodelay=true&nonblock=true",
-        "unix:///run/own.sock?mode=600&user=nobody&group=nogroup&backlog=3"};
-    world->argc = 0;
-    add_word(world, "socketmaster");
-    add_word(world, "-start=%u", draw_of(world, starts, COUNT(starts)));
-    add_word(world, "-stop=%u", draw_of(world, stops, COUNT(stops)));
-    add_word(world, "-max-draining=%u", draw_of(world, drainers, COUNT(drainers)));
-    add_word(world, "-stop-signal=%s", signals[draw(world, COUNT(signals))]);
-    add_word(world, "-kill=%s", draw(world, 3) == 2 ? "group" : "process");
-    size_t first = draw(world, COUNT(listeners));
-    for (size_t i = 0; i <= draw(world, 2); i++)
-        add_word(world, "-listen=%s", listeners[(first + i) % COUNT(listeners)]);
-    switch (draw(world, 6)) {
-    case 3:
-        add_word(world, "-output=inherit");
-        break;
-    case 4:
-        add_word(world, "-log=json");
-        break;
-    case 5:
-        add_word(world, "-syslog");
-        break;
-    default:
-        break;
-    }
-    if (os_sim_chance(world->choice, 4))
-        add_word(world, "-envdir=/etc/env");
-    if (os_sim_chance(world->choice, 4))
-        add_word(world, "-dir=/srv");
-    if (os_sim_chance(world->choice, 4))
-        add_word(world, "-user=nobody:nogroup");
-    if (os_sim_chance(world->choice, 3))
-        add_word(world, "-env=einhorn,systemd,starter,nginx");
-    add_word(world, "/bin/server");
-}
-
-static struct os_sim_settings settings_of(struct world *world)
-{
-    static char *no_environment[] = {NULL};
-    static char error_bytes[CLI_ERROR_SIZE];
-    struct text error;
-    text_init(&error, error_bytes, sizeof error_bytes);
-    if (cli_parse(world->argc, world->argv, no_environment, &world->config, &error) != CLI_RUN) {
-        fprintf(stderr, "the simulator draws a wrong command line: %s\n", error_bytes);
-        abort();
-    }
-    return (struct os_sim_settings){
-        .start_ms = world->config.start_ms,
-        .stop_ms = world->config.stop_ms,
-        .stop_signal = world->config.stop_signal,
-        .max_draining = world->config.max_draining,
-        .kill_group = world->config.kill_group,
-        .relayed = !world->config.output_inherit,
-        .syslog = world->config.syslog,
-        .is_init = os_sim_chance(world->choice, 4),
-    };
 }
 
 /* --- the workers --- */
@@ -487,9 +398,8 @@ static void draw_world(struct world *world)
     static const uint32_t acts[] = {3, 10, 40, 120};
     static const enum os_output_kind kinds[] = {
         OS_OUTPUT_REOPENED, OS_OUTPUT_PLAIN, OS_OUTPUT_SOCKET, OS_OUTPUT_SPLICED, OS_OUTPUT_POLLED};
-    draw_words(world);
-    struct os_sim_settings settings = settings_of(world);
-    os_sim_init(&world->sim, &settings, world->choice);
+    configuration_draw(&world->configuration, world->choice);
+    os_sim_init(&world->sim, &world->configuration.settings, world->choice);
     world->sim.context = world;
     world->sim.born = born;
     world->sim.lines_left = LINES_ENOUGH;
@@ -524,8 +434,8 @@ static void draw_world(struct world *world)
 
 static void tell_world(struct world *world)
 {
-    for (int i = 0; i < world->argc; i++)
-        os_sim_tell(&world->sim, "%s%s", i > 0 ? "    " : "", world->argv[i]);
+    for (int i = 0; i < world->configuration.argc; i++)
+        os_sim_tell(&world->sim, "%s%s", i > 0 ? "    " : "", world->configuration.argv[i]);
     os_sim_tell(&world->sim, "traits %04x, pace %u ms, %u acts, interruptions every %u calls",
         world->traits, world->pace_ms, world->acts_left, world->gap);
 }
@@ -542,7 +452,7 @@ void world_run(
     world->sim.trace = trace;
     tell_world(world);
     if (setjmp(world->escape) == 0) {
-        int status = supervisor_run(&world->fault.os, &world->config, environment);
+        int status = supervisor_run(&world->fault.os, &world->configuration.config, environment);
         os_sim_tell(&world->sim, "the master ends with exit status %d", status);
         os_sim_check_end(&world->sim, status);
         result->status = status;
