@@ -65,9 +65,9 @@ bool relay_wants_input(const struct relay *relay);
 bool relay_wants_time(const struct relay *relay);
 
 /*
- * The worker in `slot` was reaped: takes what it left in its pipe (as far as the log has room now; the rest
- * follows). The pipe stays open while other processes hold its other end; beyond LIMIT_ORPHANS such
- * pipes the oldest is closed, and the pid of its worker returned; otherwise 0.
+ * The worker in `slot` was reaped: takes what it left in its pipe (as far as the log has room now;
+ * the rest follows). The pipe stays open while other processes hold its other end; beyond
+ * LIMIT_ORPHANS such pipes the oldest is closed, and the pid of its worker returned; otherwise 0.
  */
 pid_t relay_worker_ended(struct relay *relay, unsigned slot);
 
