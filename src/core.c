@@ -64,8 +64,8 @@ static void executed(
     /* The clock counts whole milliseconds: one more, so that it is never too early. Even one that
      * is ready when it executes is so only at the next TICK, when those that ended have been
      * reaped. */
-    uint64_t start = core->settings.start_ms;
-    worker->deadline = event->now + start + (start > 0);
+    uint64_t start_ms = core->settings.start_ms;
+    worker->deadline = event->now + start_ms + (start_ms > 0);
 }
 
 static void executed_unwanted(
