@@ -244,7 +244,7 @@ sim-short: $(SIM) ## the latter, and a few thousand lives
 .PHONY: coverage-build coverage
 coverage-build:
 	$(Q)$(MAKE) --no-print-directory CC=clang-19 COVERAGE=1 BUILD=$(BUILD)/coverage \
-	    all unit-build sim-build sweep-build
+	    all unit-build $(patsubst tests/%,%-build,$(wildcard tests/sim tests/sweep))
 coverage: ## tells what of each room the tests run; of the pure rooms it has to be all
 	@ci/need coverage
 	@$(MAKE) --no-print-directory coverage-build
