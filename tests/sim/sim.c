@@ -23,7 +23,8 @@
 
 enum {
     JOBS_MAX = 64,
-    TOLD_MAX = 10, /* broken lives that one process tells of */
+    TOLD_MAX = 10,    /* broken lives that one process tells of */
+    TRACE_LINES = 30, /* and of each the last ones */
     WRONG_COMMAND_LINE = 2,
 };
 
@@ -69,6 +70,26 @@ static void tally_merge(struct tally *tally, const struct tally *other)
     tally->log_lines += other->log_lines;
 }
 
+/* Lives it again for the last lines of its trace. */
+static void tell_how_it_ended(enum world_mode mode, uint64_t seed)
+{
+    static struct world_result again;
+    struct os_sim_choice choice;
+    char *bytes = NULL;
+    size_t length = 0;
+    FILE *trace = open_memstream(&bytes, &length);
+    if (trace == NULL)
+        return;
+    os_sim_choice_seed(&choice, seed);
+    world_run(&choice, mode, trace, &again);
+    fclose(trace);
+    size_t at = length;
+    for (int lines = 0; at > 0 && lines <= TRACE_LINES; at--)
+        lines += bytes[at - 1] == '\n';
+    fputs(bytes + (at > 0 ? at + 1 : 0), stdout);
+    free(bytes);
+}
+
 static void live(enum world_mode mode, uint64_t seed, FILE *trace, struct tally *tally)
 {
     static struct world_result result;
@@ -78,7 +99,9 @@ static void live(enum world_mode mode, uint64_t seed, FILE *trace, struct tally 
     tally_add(tally, &result);
     if (!result.violated || tally->broken > TOLD_MAX)
         return;
-    printf("%s, seed %" PRIu64 ": %s\n    see it again: sim -mode=%s -seed=%" PRIu64 "\n",
+    if (trace == NULL)
+        tell_how_it_ended(mode, seed);
+    printf("%s, seed %" PRIu64 ": %s\n    all of it: sim -mode=%s -seed=%" PRIu64 "\n",
         world_mode_names[mode], seed, result.violation, world_mode_names[mode], seed);
     fflush(stdout);
 }
