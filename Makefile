@@ -167,6 +167,7 @@ $(BUILD)/sweep/worker: tests/sweep/worker.c tests/sweep/worker.h $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) -std=c17 -O2 $(WARNINGS) -static -o $@ $<
 sweep: sweep-build ## fails each call of the port in each way, everywhere (10 minutes)
+	@ci/need sweep
 	$(BUILD)/sweep/sweep_sim --jobs=$(SWEEP_JOBS)
 	$(BUILD)/sweep/sweep_kernel --jobs=$(SWEEP_JOBS)
 sweep-short: sweep-build ## all of it over the simulated kernel, a sample over the real one

@@ -125,9 +125,11 @@ static void judge_signal(const struct core_action *action, const struct core_act
         CHECK(process->told ? process->draining && !process->killed && process->untold
                             : process->ready);
         process->untold = false;
-        tell(process, settings->stop_ms);
+        if (!process->told) {
+            tell(process, settings->stop_ms);
+            process->retired = ++world.retired;
+        }
         process->draining = true;
-        process->retired = ++world.retired;
     } else if (reason->say == CORE_SAY_STOPPED) {
         CHECK(!process->told && !process->in_charge);
         tell(process, failed_bound());
@@ -406,7 +408,7 @@ static void take_place(const struct core_event *event)
         process_ended(process, event);
     } else if (event->kind == CORE_SIGNAL_FAILED) {
         process->untold = true;
-        if (process->killed)
+        if (process->killed && !process->kill_again_at)
             process->kill_again_at = world.now + CORE_KILL_AGAIN_MS;
     } else if (event->kind == CORE_START) {
         world.started = world.rolling = true;

@@ -128,14 +128,14 @@ static void exited(struct core *core, const struct core_event *event, struct cor
         core_go_on(core, event->now, actions);
 }
 
-/* The next rollout tells it again, and KILL is tried again after a while. */
+/* A drainer is told again by the next rollout, and KILL is tried again after a while. */
 static void signal_failed(
     struct core *core, const struct core_event *event, struct core_actions *actions)
 {
     struct core_worker *worker = &core->workers[event->slot];
     (void)actions;
     worker->untold = true;
-    if (worker->state == CORE_WORKER_KILLED)
+    if (worker->state == CORE_WORKER_KILLED && worker->deadline == CORE_NEVER)
         worker->deadline = event->now + CORE_KILL_AGAIN_MS;
 }
 

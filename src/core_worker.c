@@ -71,15 +71,18 @@ void core_slot_release(struct core *core, unsigned slot)
     core->living--;
 }
 
-/* Tells a worker to end. `bound` is how long it may take, 0: as long as it likes. */
+/* Tells a worker to end. `bound` is how long it may take, 0: as long as it likes. Asking again
+ * gives it no more time than it had. */
 static void worker_tell(struct core *core, unsigned slot, enum core_worker_state state, int signal,
     uint64_t bound, uint64_t now, struct core_actions *actions)
 {
     struct core_worker *worker = &core->workers[slot];
+    if (!core_worker_is_told(worker)) {
+        worker->told = now;
+        worker->deadline = bound ? now + bound : CORE_NEVER;
+    }
     worker->state = state;
-    worker->told = now;
     worker->untold = false;
-    worker->deadline = bound ? now + bound : CORE_NEVER;
     send(actions, core, slot, signal, core->settings.kill_group);
 }
 
@@ -107,24 +110,19 @@ void core_worker_dismiss(
 void core_worker_retire(
     struct core *core, unsigned slot, uint64_t now, struct core_actions *actions)
 {
+    struct core_worker *worker = &core->workers[slot];
     int signal = core->settings.stop_signal;
+    if (!worker->order)
+        worker->order = ++core->retired;
     worker_tell(core, slot, CORE_WORKER_DRAINING, signal, core->settings.stop_ms, now, actions);
-    core->workers[slot].order = ++core->retired;
     core_say_worker(actions, core, slot, CORE_SAY_RETIRED)->number = signal;
 }
 
 void core_worker_forward(
     struct core *core, unsigned slot, int signal, uint64_t now, struct core_actions *actions)
 {
-    struct core_worker *worker = &core->workers[slot];
-    struct core_worker before = *worker;
     enum core_worker_state state =
-        worker->state == CORE_WORKER_KILLED ? CORE_WORKER_KILLED : CORE_WORKER_STOPPING;
+        core->workers[slot].state == CORE_WORKER_KILLED ? CORE_WORKER_KILLED : CORE_WORKER_STOPPING;
     worker_tell(core, slot, state, signal, core->settings.stop_ms, now, actions);
-    /* Asking again gives a worker no more time than it had. */
-    if (core_worker_is_told(&before)) {
-        worker->told = before.told;
-        worker->deadline = before.deadline;
-    }
     core_say_worker(actions, core, slot, CORE_SAY_FORWARDED)->number = signal;
 }

@@ -347,11 +347,14 @@ int log_open(struct log *log, struct os *os, enum log_format format, const char 
     return 0;
 }
 
+int log_descriptor(const struct log *log)
+{
+    return log->syslog_path ? log->syslog_fd : log->output.fd;
+}
+
 int log_waits_for(const struct log *log)
 {
-    if (!log->blocked)
-        return -1;
-    return log->syslog_path ? log->syslog_fd : log->output.fd;
+    return log->blocked ? log_descriptor(log) : -1;
 }
 
 uint64_t log_deadline(const struct log *log)

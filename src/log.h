@@ -95,6 +95,9 @@ size_t log_add_lines(struct log *log, const char *bytes, size_t length);
 /* Writes what can be written without waiting. */
 void log_flush(struct log *log);
 
+/* The descriptor of its way out, or -1. log_flush() may close it. */
+int log_descriptor(const struct log *log);
+
 /* The descriptor to watch for writability, or -1 when there is nothing to wait for. */
 int log_waits_for(const struct log *log);
 

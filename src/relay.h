@@ -55,7 +55,8 @@ int relay_open(struct relay *relay, struct os *os, struct log *log);
  * Returns 0, or -errno (the caller keeps it then). */
 int relay_add(struct relay *relay, int fd, unsigned slot, pid_t worker);
 
-/* Reads once from each pipe that has something, as far as the log has room, and flushes the log. */
+/* Reads a few times from each pipe that has something, as far as the log has room, and flushes the
+ * log. */
 void relay_pump(struct relay *relay);
 
 /* Should the driver watch `relay->set` now? Not while the log has no room or a pipe fails. */

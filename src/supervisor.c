@@ -338,7 +338,10 @@ static void unwatch_log(struct supervisor *sup)
 {
     if (sup->log_fd < 0)
         return;
-    int error = sup->os->watch_remove(sup->os, sup->set, sup->log_fd);
+    /* Once it was closed, the number may be somebody else's. */
+    int error = 0;
+    if (sup->log_fd == log_descriptor(&sup->log))
+        error = sup->os->watch_remove(sup->os, sup->set, sup->log_fd);
     /* One that stayed in the set would be told as ready for ever: it is tried again. */
     if (error == 0 || error == -ENOENT || error == -EBADF)
         sup->log_fd = -1;

@@ -25,8 +25,8 @@ static bool fails_as(const struct kernel_run *run, enum os_fault_kind kind)
     return way != NULL && way->kind == kind && run->page->fault.struck > 0;
 }
 
-/* A worker that could not be signalled is not signalled by the next reload either, as long as the
- * core does not hear of it: it lives on beside its successors, until the stop. */
+/* A worker that could not be signalled lives on beside its successor until the next reload, which
+ * tells it again. */
 static bool may_linger(const struct kernel_run *run)
 {
     return (fails_with(run, OS_CALL_KILL_PROCESS) || fails_with(run, OS_CALL_KILL_GROUP)) &&

@@ -19,6 +19,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -71,6 +72,23 @@ static bool make_directory(struct kernel_run *run)
     return mkdir(path, 0755) == 0 && make_file(run, "env/SWEEP_VARIABLE", "value\n");
 }
 
+/* Everybody may execute it there, wherever the program itself stands. */
+static bool copy_worker(struct kernel_run *run)
+{
+    struct stat status;
+    kernel_path(run, "worker", run->worker_path);
+    int from = open(worker_path, O_RDONLY | O_CLOEXEC);
+    int to = open(run->worker_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+    bool copied = from >= 0 && to >= 0 && fstat(from, &status) == 0 && fchmod(to, 0755) == 0;
+    while (copied && lseek(from, 0, SEEK_CUR) < status.st_size)
+        copied = sendfile(to, from, NULL, (size_t)status.st_size) > 0;
+    if (from >= 0)
+        close(from);
+    if (to >= 0)
+        close(to);
+    return copied;
+}
+
 static void remove_files(const struct kernel_run *run, const char *const *names)
 {
     char path[KERNEL_PATH];
@@ -84,14 +102,14 @@ static bool kernel_open(unsigned patience)
 {
     struct kernel_run *run = &the_run;
     run->patience = patience;
-    snprintf(run->worker_path, sizeof run->worker_path, "%s", worker_path);
     signal(SIGPIPE, SIG_IGN);
     run->page =
         mmap(NULL, sizeof *run->page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     run->bell = high(eventfd(0, EFD_NONBLOCK));
     run->notice = high(eventfd(0, EFD_NONBLOCK));
     bool opened = run->page != MAP_FAILED && run->bell >= 0 && run->notice >= 0 &&
-                  prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 && open_channel(run) && make_directory(run);
+                  prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 && open_channel(run) &&
+                  make_directory(run) && copy_worker(run);
     if (!opened)
         fprintf(stderr, "sweep_kernel: unable to begin: %s\n", strerror(errno));
     return opened;
@@ -99,7 +117,7 @@ static bool kernel_open(unsigned patience)
 
 static void kernel_close(void)
 {
-    static const char *const names[] = {"env/SWEEP_VARIABLE", "env", "", NULL};
+    static const char *const names[] = {"env/SWEEP_VARIABLE", "env", "worker", "", NULL};
     remove_files(&the_run, names);
 }
 

@@ -100,6 +100,34 @@ static void test_reloads(void **state)
                          "4000 spawned 3 103 ->\n"
                          "4000 executed 3 -> started 3\n"
                          "4301 tick -> ready 3 +301, done g4 +301, HUP 102, retired 2 HUP\n"},
+        {"one that is told again gets no more time than it had", {.start_ms = 0, .stop_ms = 1000},
+            "1000 start\n1000 spawned 0 100\n1000 executed 0\n1000 tick\n"
+            "2000 reload\n2000 spawned 1 101\n2000 executed 1\n"
+            "2000 tick -> ready 1 +0, done g2 +0, HUP 100, retired 0 HUP @3000\n"
+            "2000 signal-failed 0 1 -> @3000\n"
+            "2900 reload\n2900 spawned 2 102\n2900 executed 2\n"
+            "2900 tick -> ready 2 +0, done g3 +0, HUP 100, retired 0 HUP, HUP 101, retired 1 HUP "
+            "@3000\n"
+            "3000 tick -> KILL -100, late 0 +1000 @3900\n"},
+        {"nor is it younger than those that were told after it", {.start_ms = 0, .max_draining = 1},
+            "1000 start\n1000 spawned 0 100\n1000 executed 0\n1000 tick\n"
+            "2000 reload\n2000 spawned 1 101\n2000 executed 1\n2000 tick\n"
+            "2001 exited 0 0\n"
+            "3000 reload\n3000 spawned 0 102\n3000 executed 0\n"
+            "3000 tick -> ready 0 +0, done g3 +0, HUP 101, retired 1 HUP\n"
+            "3000 signal-failed 1 1\n"
+            "4000 reload\n4000 spawned 2 103\n4000 executed 2\n"
+            "4000 tick -> ready 2 +0, done g4 +0, HUP 102, retired 0 HUP, HUP 101, retired 1 HUP, "
+            "KILL -101, surplus 1 1\n"},
+        {"a stop signal that fails does not put off the next KILL",
+            {.start_ms = 300, .stop_ms = 1000},
+            FIRST_READY RELOAD
+            "2311 tick -> ready 1 +301, done g2 +311, HUP 100, retired 0 HUP @3311\n"
+            "3311 tick -> KILL -100, late 0 +1000 @-\n"
+            "3311 signal-failed 0 1 -> @13311\n"
+            "5000 stop 15\n"
+            "5000 signal-failed 0 1 -> @6000\n"
+            "6000 tick -> KILL -101, late 1 +1000 @13311\n"},
         {"a KILL that failed is sent again", {.start_ms = 300, .stop_ms = 1000},
             FIRST_READY RELOAD
             "2311 tick -> ready 1 +301, done g2 +311, HUP 100, retired 0 HUP @3311\n"
