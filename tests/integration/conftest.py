@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures"))
 from direct import open_socket  # noqa: E402
 from harness import PATIENCE, Load, Master  # noqa: E402
 from syslogd import Syslogd  # noqa: E402
+
+# A shell starts its background jobs with these ignored, and masters would inherit that: they lose what
+# comes before they have set their own signals.
+for number in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 RULE = re.compile(r"[CLERGOXK]\d+|I\d+")
 FAILED = pytest.StashKey[bool]()

@@ -16,7 +16,7 @@ enum {
     HOUR = 60 * MINUTE,
     DAY = 24 * HOUR,
     FAULTY_CALLS_MAX = 8,
-    MANY_WORKERS = OS_SIM_PROCESSES / 2, /* at a time */
+    MANY_WORKERS = OS_SIM_PROCESSES / 4, /* at a time */
     /* A life with so many of them has been troubled enough. */
     WORKERS_ENOUGH = 500,
     LINES_ENOUGH = 10000,
@@ -120,8 +120,11 @@ static void born(struct os_sim *sim, struct os_sim_process *process)
     }
     temper->unterminated = has(world, TRAIT_UNTERMINATED);
     temper->closes_output = has(world, TRAIT_CLOSES_OUTPUT);
-    if (has(world, TRAIT_ORPHANS))
-        temper->orphan_ms = 1 + draw(world, HOUR);
+    if (has(world, TRAIT_ORPHANS)) {
+        uint64_t orphan_ms = 1 + draw(world, HOUR);
+        /* There has to be room for other processes. */
+        temper->orphan_ms = sim->process_bound < OS_SIM_PROCESSES / 2 ? orphan_ms : 0;
+    }
     temper->leaves_group = has(world, TRAIT_LEAVES_GROUP);
 }
 
@@ -359,6 +362,8 @@ static void heal(struct world *world)
 {
     struct os_sim *sim = &world->sim;
     world->good = true;
+    for (unsigned i = os_sim_worker_count(sim); i > 0; i--)
+        os_sim_worker(sim, i - 1)->temper.orphan_ms = 0;
     clear_away(sim);
     os_sim_sink_set(sim, OS_SIM_SINK_FLOWS);
     for (unsigned i = os_sim_worker_count(sim); i > 0; i--) {
