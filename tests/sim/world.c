@@ -347,12 +347,16 @@ static void call_up(struct os_sim *sim, void *context)
     os_sim_connect(sim);
 }
 
-/* Those that were told to end and never will are not left in the way for ever. */
+/* Old ones that will never end are not left in the way for ever. */
 static void clear_away(struct os_sim *sim)
 {
+    uint64_t youngest = 0;
+    for (unsigned i = os_sim_worker_count(sim); i > 0; i--)
+        if (os_sim_worker(sim, i - 1)->generation > youngest)
+            youngest = os_sim_worker(sim, i - 1)->generation;
     for (unsigned i = os_sim_worker_count(sim); i > MANY_WORKERS; i--) {
         struct os_sim_process *worker = os_sim_worker(sim, i - 1);
-        if (worker->told_at != 0)
+        if (worker->generation < youngest)
             os_sim_process_signal(sim, worker, SIGKILL);
     }
 }
