@@ -88,6 +88,7 @@ UNIT_os_posix_output = os_posix
 UNIT_os_posix_file = os_posix
 UNIT_os_fault   =
 UNIT_os_sim     = text envp
+UNIT_os_sim_holdings = $(UNIT_os_sim)
 UNIT_console    = text console
 UNIT_relay      = text childlog log relay
 UNIT_setup      = text uri envp cli listener spawn setup
@@ -114,7 +115,7 @@ $(BUILD)/fixture/%.o: tests/fixtures/%.c $(BUILD)/flags
 define unit_rule
 $(BUILD)/test/test_$(1): $(BUILD)/test/test_$(1).o $(call objects,$(UNIT_$(1))) \
     $(if $(filter $(1),$(UNIT_FAKED)),$(FAKES)) $(if $(filter $(1),os_fault),$(FAULTS)) \
-    $(if $(filter $(1),os_sim),$(SIMS))
+    $(if $(filter $(1),os_sim os_sim_holdings),$(SIMS))
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -lcmocka
 endef

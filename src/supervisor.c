@@ -470,8 +470,10 @@ static void serve(struct supervisor *sup)
     };
     core_init(&sup->core, &settings);
     supervisor_say_listeners(&sup->log, &sup->setup.listeners);
-    /* A stop that came in meanwhile ends it before there is a worker. */
-    take_signals(sup);
+    /* A stop that came in meanwhile ends it before there is a worker. Process 1 may have lost an
+     * orphan meanwhile: its CHLD does not come again. */
+    if (take_signals(sup))
+        reap(sup);
     if (!sup->ended) {
         struct core_event start = event_now(sup, CORE_START);
         feed(sup, &start);

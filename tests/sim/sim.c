@@ -39,35 +39,23 @@ struct options {
 /* What one process has seen. */
 struct tally {
     uint64_t lives, broken;
-    uint64_t calls, simulated_ms, workers, signals, answered, resets, faults, log_lines;
+    struct world_counts counts;
 };
 
-static void tally_add(struct tally *tally, const struct world_result *result)
+static void tally_add(struct tally *tally, const struct tally *other)
 {
-    tally->lives++;
-    tally->broken += result->violated;
-    tally->calls += result->calls;
-    tally->simulated_ms += result->simulated_ms;
-    tally->workers += result->workers;
-    tally->signals += result->signals;
-    tally->answered += result->answered;
-    tally->resets += result->resets;
-    tally->faults += result->faults;
-    tally->log_lines += result->log_lines;
-}
-
-static void tally_merge(struct tally *tally, const struct tally *other)
-{
+    struct world_counts *sum = &tally->counts;
+    const struct world_counts *more = &other->counts;
     tally->lives += other->lives;
     tally->broken += other->broken;
-    tally->calls += other->calls;
-    tally->simulated_ms += other->simulated_ms;
-    tally->workers += other->workers;
-    tally->signals += other->signals;
-    tally->answered += other->answered;
-    tally->resets += other->resets;
-    tally->faults += other->faults;
-    tally->log_lines += other->log_lines;
+    sum->calls += more->calls;
+    sum->simulated_ms += more->simulated_ms;
+    sum->workers += more->workers;
+    sum->signals += more->signals;
+    sum->answered += more->answered;
+    sum->resets += more->resets;
+    sum->faults += more->faults;
+    sum->log_lines += more->log_lines;
 }
 
 /* Lives it again for the last lines of its trace. */
@@ -96,7 +84,8 @@ static void live(enum world_mode mode, uint64_t seed, FILE *trace, struct tally 
     struct os_sim_choice choice;
     os_sim_choice_seed(&choice, seed);
     world_run(&choice, mode, trace, &result);
-    tally_add(tally, &result);
+    const struct tally one = {.lives = 1, .broken = result.violated, .counts = result.counts};
+    tally_add(tally, &one);
     if (!result.violated || tally->broken > TOLD_MAX)
         return;
     if (trace == NULL)
@@ -138,13 +127,14 @@ static void live_share(const struct options *options, long job, struct share *sh
 
 static void tell(const struct tally *tally, double seconds)
 {
-    double hours = (double)tally->simulated_ms / 3600e3;
+    const struct world_counts *counts = &tally->counts;
+    double hours = (double)counts->simulated_ms / 3600e3;
     printf("%" PRIu64 " lives of %.0f simulated hours: %" PRIu64 " workers, %" PRIu64
            " signals to them, %" PRIu64 " faults, %" PRIu64 " log lines,\n%" PRIu64
            " clients answered, %" PRIu64 " reset by the death of their worker\n%" PRIu64
            " calls of the port, %.0f a second on one processor\n%" PRIu64 " broken\n",
-        tally->lives, hours, tally->workers, tally->signals, tally->faults, tally->log_lines,
-        tally->answered, tally->resets, tally->calls, (double)tally->calls / seconds,
+        tally->lives, hours, counts->workers, counts->signals, counts->faults, counts->log_lines,
+        counts->answered, counts->resets, counts->calls, (double)counts->calls / seconds,
         tally->broken);
 }
 
@@ -168,7 +158,7 @@ static bool live_many(const struct options *options)
     while (wait(NULL) > 0)
         continue;
     for (long job = 0; well && job < options->jobs; job++) {
-        tally_merge(&all, &shares[job].tally);
+        tally_add(&all, &shares[job].tally);
         seconds += shares[job].cpu_seconds;
         if (!shares[job].done) {
             printf("process %ld ended before its time\n", job);

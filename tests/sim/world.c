@@ -464,17 +464,18 @@ void world_run(
         int status = supervisor_run(&world->fault.os, &world->configuration.config, environment);
         os_sim_tell(&world->sim, "the master ends with exit status %d", status);
         os_sim_check_end(&world->sim, status);
-        result->status = status;
     }
     struct os_sim *sim = &world->sim;
     result->violated = sim->violation[0] != '\0';
     memcpy(result->violation, sim->violation, sizeof result->violation);
-    result->calls = sim->call_count;
-    result->simulated_ms = sim->now - OS_SIM_START_MS;
-    result->workers = sim->spawned;
-    result->signals = sim->signals_sent;
-    result->answered = sim->answered;
-    result->resets = sim->resets;
-    result->faults = sim->faults;
-    result->log_lines = sim->sink.lines;
+    result->counts = (struct world_counts){
+        .calls = sim->call_count,
+        .simulated_ms = sim->now - OS_SIM_START_MS,
+        .workers = sim->spawned,
+        .signals = sim->signals_sent,
+        .answered = sim->answered,
+        .resets = sim->resets,
+        .faults = sim->faults,
+        .log_lines = sim->sink.lines,
+    };
 }

@@ -20,14 +20,18 @@ enum world_mode {
     WORLD_MODE_COUNT,
 };
 
+/* How much there was of what, in one life or in several. */
+struct world_counts {
+    uint64_t calls; /* of the port */
+    uint64_t simulated_ms;
+    uint64_t workers, signals, answered, resets, faults, log_lines;
+};
+
 /* What one life came to. */
 struct world_result {
     bool violated;
     char violation[OS_SIM_WORDS];
-    int status;     /* of the master, unless it was violated */
-    uint64_t calls; /* of the port */
-    uint64_t simulated_ms;
-    uint64_t workers, signals, answered, resets, faults, log_lines;
+    struct world_counts counts;
 };
 
 /* "safety", "liveness". */

@@ -220,6 +220,8 @@ void kernel_kinds_read(pid_t pid, struct kernel_kinds *kinds);
 bool kernel_check_start(struct kernel_run *run);
 /* At rest, without faults: one serves, the next reload works. */
 void kernel_check_serving(struct kernel_run *run);
+/* At rest, without faults, and the master has not ended: it was not to. */
+void kernel_check_ending(struct kernel_run *run);
 /* Once the master has ended. */
 void kernel_check_end(struct kernel_run *run);
 /* Things that hold in every run. */

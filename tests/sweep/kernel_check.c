@@ -25,8 +25,14 @@ static bool fails_as(const struct kernel_run *run, enum os_fault_kind kind)
     return way != NULL && way->kind == kind && run->page->fault.struck > 0;
 }
 
-/* A worker that could not be signalled lives on beside its successor until the next reload, which
- * tells it again. */
+/* What fails does by and by what was asked for, rather than not at all. */
+static bool is_in_pieces(const struct kernel_run *run)
+{
+    return fails_as(run, OS_FAULT_HALF) || fails_as(run, OS_FAULT_ONE);
+}
+
+/* A worker that could not be signalled lives on, beside its successor perhaps, until the next
+ * reload or stop, which tells it again. */
 static bool may_linger(const struct kernel_run *run)
 {
     return (fails_with(run, OS_CALL_KILL_PROCESS) || fails_with(run, OS_CALL_KILL_GROUP)) &&
@@ -284,7 +290,7 @@ static void check_reloaded(struct kernel_run *run)
         OS_CALL_WATCH_ADD, OS_CALL_DIRECTORY_NAMES, OS_CALL_FILE_HEAD};
     const struct kernel_worker *youngest = kernel_youngest(run);
     for (size_t i = 0; i < sizeof of_a_start / sizeof *of_a_start; i++)
-        if (fails_with(run, of_a_start[i]))
+        if (fails_with(run, of_a_start[i]) && !is_in_pieces(run))
             return;
     for (size_t i = 0; i < run->worker_count; i++)
         if (run->workers[i].message.broken)
@@ -309,6 +315,15 @@ void kernel_check_serving(struct kernel_run *run)
     run->told_again = true;
     check_one_serves(run);
     check_descriptors(run);
+}
+
+/* Rule I5: what was asked for is not asked for again. */
+void kernel_check_ending(struct kernel_run *run)
+{
+    if (run->stop_asked && !may_linger(run))
+        kernel_violated(run, "a stop was asked for, and has not come to its end");
+    if (run->exit_asked)
+        kernel_violated(run, "the last worker was to end, and the master has not");
 }
 
 /* --- at the end --- */

@@ -173,7 +173,7 @@ static void end(struct kernel_run *run)
         close(run->lock_fd);
 }
 
-/* A stop that was asked for while signals got lost is asked for again, as its user would. */
+/* A stop that did not reach every worker is asked for again, as its user would. */
 static void stop_in_the_end(struct kernel_run *run)
 {
     if (run->ended)
@@ -201,6 +201,8 @@ static void course(struct kernel_run *run)
         return;
     if (run->started && !run->ended && !run->stop_asked && !run->exit_asked)
         kernel_check_serving(run);
+    else if (run->started && !run->ended)
+        kernel_check_ending(run);
     stop_in_the_end(run);
     if (run->ended)
         kernel_check_end(run);
