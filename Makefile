@@ -39,8 +39,8 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)	$(2)')
 
 # A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
-ROOMS = text core uri envp childlog cli report os_posix console log listener spawn relay setup \
-        supervisor main
+ROOMS = text core uri envp childlog notify_message cli report os_posix console log listener spawn \
+        notify relay setup supervisor main
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
 
 .PHONY: all
@@ -55,13 +55,14 @@ $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(wildcard $(BUILD)/obj/*.d $(BUILD)/test/*.d $(BUILD)/fixture/*.d $(BUILD)/bench/*.d $(BUILD)/sim/*.d \
-                      $(BUILD)/sweep/*.d $(BUILD)/*.d)
+                      $(BUILD)/sweep/*.d $(BUILD)/judge/*.d $(BUILD)/*.d)
 
 # Other flags than last time make everything anew: this file changes when they do.
 FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
 $(BUILD)/flags: export NOW = $(FLAGS)
 $(BUILD)/flags: always
-	@mkdir -p $(BUILD)/obj $(BUILD)/test $(BUILD)/fixture $(BUILD)/bench $(BUILD)/sim $(BUILD)/sweep
+	@mkdir -p $(BUILD)/obj $(BUILD)/test $(BUILD)/fixture $(BUILD)/bench $(BUILD)/sim $(BUILD)/sweep \
+	    $(BUILD)/judge
 	@echo "$$NOW" | cmp -s - $@ || echo "$$NOW" >$@
 .PHONY: always
 
@@ -71,9 +72,15 @@ UNIT_core       = core
 UNIT_core_rollout = $(UNIT_core)
 UNIT_core_stop  = $(UNIT_core)
 UNIT_core_fleet = $(UNIT_core)
+UNIT_core_hold  = $(UNIT_core)
+UNIT_core_pool  = $(UNIT_core)
+UNIT_core_ready = $(UNIT_core)
+UNIT_core_scale = $(UNIT_core)
+UNIT_core_smooth = $(UNIT_core)
 UNIT_uri        = text uri
 UNIT_envp       = text envp
 UNIT_childlog   = text childlog
+UNIT_notify_message = text notify_message
 UNIT_cli        = text uri envp cli
 UNIT_cli_option = $(UNIT_cli)
 UNIT_cli_signal = $(UNIT_cli)
@@ -82,23 +89,30 @@ UNIT_log        = text childlog log
 UNIT_listener   = text uri listener
 UNIT_listener_file    = $(UNIT_listener)
 UNIT_listener_inherit = $(UNIT_listener)
+UNIT_listener_guard   = $(UNIT_listener)
 UNIT_spawn      = text envp spawn
+UNIT_notify     = text envp notify
 UNIT_os_posix   = os_posix
 UNIT_os_posix_output = os_posix
 UNIT_os_posix_file = os_posix
+UNIT_os_posix_notify = os_posix text envp notify
+UNIT_os_posix_watch = os_posix
 UNIT_os_fault   =
 UNIT_os_sim     = text envp
 UNIT_os_sim_holdings = $(UNIT_os_sim)
+UNIT_os_sim_messages = $(UNIT_os_sim)
+UNIT_os_sim_rollouts = $(UNIT_os_sim)
 UNIT_console    = text console
 UNIT_relay      = text childlog log relay
 UNIT_setup      = text uri envp cli listener spawn setup
-UNIT_supervisor = text core uri envp childlog cli report console log listener spawn relay setup \
+UNIT_supervisor = text core uri envp childlog notify_message cli report console log listener notify spawn relay setup \
                   supervisor
 UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
+UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
-UNIT_FAKED      = console log listener listener_file listener_inherit spawn relay setup supervisor \
-                  supervisor_faults supervisor_log
+UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard spawn notify \
+                  relay setup supervisor supervisor_faults supervisor_log supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))
@@ -115,7 +129,7 @@ $(BUILD)/fixture/%.o: tests/fixtures/%.c $(BUILD)/flags
 define unit_rule
 $(BUILD)/test/test_$(1): $(BUILD)/test/test_$(1).o $(call objects,$(UNIT_$(1))) \
     $(if $(filter $(1),$(UNIT_FAKED)),$(FAKES)) $(if $(filter $(1),os_fault),$(FAULTS)) \
-    $(if $(filter $(1),os_sim os_sim_holdings),$(SIMS))
+    $(if $(filter os_sim%,$(1)),$(SIMS))
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -lcmocka
 endef
@@ -188,15 +202,23 @@ FUZZ_uri      = text uri
 FUZZ_cli      = text uri envp cli
 FUZZ_envp     = text envp
 FUZZ_childlog = text childlog
+FUZZ_notify   = text notify_message
 FUZZ_core     = text core
 FUZZ_supervisor = $(SIM_ROOMS)
 # Those that run in the simulated world.
 FUZZ_WORLD    = supervisor
 
 FUZZERS = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+# The judge of a target is in files that bear its name. What it runs through is not what the fuzzer
+# has to explore.
+fuzz_judge = $(patsubst fuzz/%.c,$(BUILD)/judge/%.o,$(wildcard fuzz/$(1)_*.c))
+comma = ,
+$(BUILD)/judge/%.o: fuzz/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(subst fuzzer-no-link$(comma),,$(CFLAGS)) -MMD -MP -c -o $@ $<
 define fuzz_rule
 $(BUILD)/fuzz_$(1): fuzz/fuzz_$(1).c $(BUILD)/flags $(call objects,$(FUZZ_$(1))) \
-    $(if $(filter $(1),$(FUZZ_WORLD)),$(WORLD))
+    $(call fuzz_judge,$(1)) $(if $(filter $(1),$(FUZZ_WORLD)),$(WORLD))
 	$$(call say,CC,$$<)
 	$$(Q)$$(CC) $$(CPPFLAGS) -Itests/fixtures -Itests/sim $$(CFLAGS) -MMD -MP -MF $$@.d -MT $$@ $$(LDFLAGS) -o $$@ $$(filter %.c %.o,$$^)
 endef
@@ -241,7 +263,7 @@ sim: $(SIM) ## lives SEEDS (100000) simulated lives in both modes, and those tha
 	@$(SIM) -seeds=$(SEEDS)
 sim-short: $(SIM) ## the latter, and a few thousand lives
 	@$(SIM) -list=tests/sim/seeds
-	@$(SIM) -seeds=3000 -jobs=1
+	@$(SIM) -seeds=2000 -jobs=1
 
 .PHONY: coverage-build coverage
 coverage-build:
@@ -258,7 +280,7 @@ mutants: ## breaks the code in 300 ways, one at a time: the tests have to see it
 	@ci/mutants $(MUTANTS_OPTIONS)
 
 .PHONY: demo bench
-demo: ## restarts a server thirty times under load, and counts what was dropped
+demo: ## restarts servers under load, deploys a broken release, counts what was dropped
 	@ci/need demo
 	@$(MAKE) --no-print-directory all fixtures
 	@sh tests/demo/demo.sh

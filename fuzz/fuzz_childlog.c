@@ -22,7 +22,8 @@ enum {
     WRITTEN_MAX = 16 * RUN,
 };
 
-static struct childlog unfinished;
+static char unfinished_bytes[LIMIT_LOG_LINE];
+static struct childlog unfinished = {.bytes = unfinished_bytes};
 static char written[WRITTEN_MAX];
 static size_t written_length;
 static size_t position; /* what is before it has come out */

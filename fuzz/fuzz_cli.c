@@ -37,13 +37,25 @@ static void check_listeners(void)
     }
 }
 
+static void check_rollouts(void)
+{
+    CHECK(config.workers >= 1 && config.workers <= LIMIT_WORKERS);
+    CHECK(config.ready <= CLI_READY_FD);
+    CHECK(config.start_ms <= UINT32_MAX && config.ready_timeout_ms <= UINT32_MAX);
+    CHECK(config.ready != CLI_READY_ALIVE || config.ready_timeout_ms == 60000);
+    CHECK(config.max_starting <= LIMIT_WORKERS);
+    CHECK(config.smooth || config.max_starting == 0);
+    CHECK(config.hold_ms <= UINT32_MAX);
+}
+
 static void check_config(int argc, char *const *argv)
 {
     CHECK(config.command != NULL && config.command[0] != '\0');
     CHECK(config.arguments >= argv && config.arguments <= argv + argc);
     CHECK(config.arguments + config.argument_count == argv + argc);
     check_listeners();
-    CHECK(config.start_ms <= UINT32_MAX && config.stop_ms <= UINT32_MAX);
+    check_rollouts();
+    CHECK(config.stop_ms <= UINT32_MAX);
     CHECK(cli_signal_retires(config.stop_signal) && cli_signal_name(config.stop_signal) != NULL);
     check_account(config.login);
     check_account(config.group);

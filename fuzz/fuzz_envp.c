@@ -68,6 +68,8 @@ static void read_request(struct envp_request *request, char *bytes, size_t size)
     request->families = (unsigned char)bytes[0];
     request->listener_count = (unsigned char)bytes[1] % (LISTENERS_MAX + 1);
     request->slot = (unsigned char)bytes[2];
+    request->notify_socket = request->slot & 1 ? "/run/n/0" : NULL;
+    request->notify_fd = request->slot & 2 ? 9 : 0;
     while (line != NULL) {
         char *next;
 
@@ -143,6 +145,10 @@ static bool is_asked_for(const struct envp_request *request, const char *entry)
         return (request->families & ENVP_SYSTEMD) != 0 &&
                (request->families & ENVP_SYSTEMD_NOPID) == 0;
     }
+    if (starts_with(entry, "NOTIFY_SOCKET="))
+        return request->notify_socket != NULL && strcmp(entry, "NOTIFY_SOCKET=/run/n/0") == 0;
+    if (starts_with(entry, "NOTIFY_FD="))
+        return request->notify_fd > 0 && strcmp(entry, "NOTIFY_FD=9") == 0;
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
         if (starts_with(entry, allowed[i].prefix))
             return allowed[i].families == ~0u || (request->families & allowed[i].families) != 0;

@@ -14,10 +14,11 @@
 #include "limits.h"
 #include "text.h"
 
-/* One worker's unfinished line. Zeroed memory is an empty one. */
+/* One worker's unfinished line. `bytes` is the caller's, LIMIT_LOG_LINE of them; they stand apart,
+ * so that of many workers whose lines are whole none is touched. */
 struct childlog {
     size_t kept; /* bytes of `bytes` in use, at most the cap */
-    char bytes[LIMIT_LOG_LINE];
+    char *bytes;
 };
 
 /* One record: a line without its newline, or a piece of one. */

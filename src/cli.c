@@ -2,19 +2,19 @@
  * cli: argv and environment -> struct config, or an error text.
  *
  * Owns: how words become options, values and operands, the order of the three sources (command
- * line, environment, default), and the help. Leaves to others: what each option accepts
- * (cli_option), and the names of signals (cli_signal).
+ * line, environment, default). Leaves to others: what each option accepts (cli_option), which of
+ * them do not go together (cli_conflict), and the help (cli_help).
  */
 #include "cli.h"
 
 #include <string.h>
 
+#include "cli_conflict.h"
 #include "cli_option.h"
 
 enum {
     SHOWN_MAX = 64,     /* bytes of an unknown option that a complaint shows */
     VARIABLE_SIZE = 64, /* holds the longest SOCKETMASTER_<NAME> */
-    HELP_COLUMN = 23,   /* where the explanations begin */
 };
 
 /* One run of cli_parse. */
@@ -22,7 +22,7 @@ struct parser {
     int argc;
     char *const *argv;
     int index; /* of the next word */
-    bool named[CLI_OPTIONS_MAX];
+    struct cli_given given[CLI_OPTIONS_MAX];
     enum cli_outcome outcome;
     struct config *config;
     struct text *error;
@@ -40,6 +40,7 @@ static bool read_value(struct parser *parser, const struct cli_option *option,
         .error = parser->error,
     };
 
+    parser->given[option - cli_options] = (struct cli_given){source, string};
     return cli_option_read(&value);
 }
 
@@ -76,7 +77,6 @@ static bool read_option(struct parser *parser)
         value = "true";
     else if (parser->index < parser->argc)
         value = parser->argv[parser->index++];
-    parser->named[option - cli_options] = true;
     return read_value(parser, option, CLI_FROM_COMMAND_LINE, value);
 }
 
@@ -108,7 +108,7 @@ static bool read_unnamed(struct parser *parser, char *const *environment)
         char buffer[VARIABLE_SIZE];
         struct text variable;
 
-        if (parser->named[i])
+        if (parser->given[i].source == CLI_FROM_COMMAND_LINE)
             continue;
         if ((option->traits & CLI_HAS_NO_VARIABLE) == 0) {
             text_init(&variable, buffer, sizeof buffer);
@@ -148,23 +148,6 @@ static bool read_operands(struct parser *parser)
     return true;
 }
 
-/* Values that are right one by one, but not together. */
-static bool refuse_contradictions(const struct parser *parser)
-{
-    const struct cli_option *log = cli_option_find(text_span_of("log"));
-    bool named = parser->named[log - cli_options];
-    struct cli_value value = {
-        .option = log,
-        .source = named ? CLI_FROM_COMMAND_LINE : CLI_FROM_ENVIRONMENT,
-        .string = "json",
-        .error = parser->error,
-    };
-
-    if (parser->config->syslog && parser->config->log == CLI_LOG_JSON)
-        return cli_option_refuse(&value, "text together with -syslog");
-    return true;
-}
-
 /* The pages of the listeners stay untouched until there is one, for an idle master is small. */
 static void clear(struct config *config)
 {
@@ -191,41 +174,7 @@ enum cli_outcome cli_parse(int argc, char *const *argv, char *const *environment
     if (parser.outcome != CLI_RUN)
         return parser.outcome;
     if (!read_unnamed(&parser, environment) || !read_operands(&parser) ||
-        !refuse_contradictions(&parser))
+        !cli_conflict_check(config, parser.given, error))
         return CLI_WRONG;
     return CLI_RUN;
-}
-
-static void add_help_of(struct text *text, const struct cli_option *option)
-{
-    size_t start = text->length;
-
-    text_add(text, "  -");
-    text_add(text, option->name);
-    if (option->argument != NULL) {
-        text_add_char(text, '=');
-        text_add(text, option->argument);
-    }
-    do {
-        text_add_char(text, ' ');
-    } while (text->length < start + HELP_COLUMN && !text->overflow);
-    text_add(text, option->summary);
-    if (option->fallback != NULL) {
-        text_add(text, " (default ");
-        text_add(text, option->fallback);
-        text_add_char(text, ')');
-    }
-    text_add_char(text, '\n');
-}
-
-void cli_add_help(struct text *text)
-{
-    text_add(text, "Usage: socketmaster [OPTION...] -command=PATH [--] [ARG...]\n"
-                   "       socketmaster [OPTION...] [--] PATH [ARG...]\n");
-    for (size_t i = 0; i < cli_option_count; i++)
-        add_help_of(text, &cli_options[i]);
-    text_add(text,
-        "URI is tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH, unix:@NAME or fd://N.\n"
-        "FAMILY is einhorn, systemd, systemd-nopid, starter or nginx. HUP restarts, TERM\n"
-        "stops. Options may stand in the environment: SOCKETMASTER_STOP_SIGNAL=TERM.\n");
 }

@@ -21,7 +21,14 @@
 
 enum {
     CLI_ERROR_SIZE = 20 * 1024, /* of a buffer in which every error has room */
-    CLI_HELP_SIZE = 2048,       /* of one for the help */
+    CLI_HELP_SIZE = 4096,       /* of one for the help */
+};
+
+/* What makes a worker ready (rule R3). */
+enum cli_ready {
+    CLI_READY_ALIVE,  /* it has lived for start_ms */
+    CLI_READY_NOTIFY, /* it sent READY=1 to its NOTIFY_SOCKET */
+    CLI_READY_FD,     /* it wrote a newline to its NOTIFY_FD */
 };
 
 enum cli_log {
@@ -37,7 +44,14 @@ struct config {
     const char *command;    /* as written */
     char *const *arguments; /* of the worker, without its argv[0]; NULL-terminated */
     size_t argument_count;
-    uint64_t start_ms;         /* -start */
+    unsigned workers;          /* -workers, 1 to LIMIT_WORKERS */
+    bool respawn;              /* -respawn */
+    enum cli_ready ready;      /* -ready */
+    uint64_t start_ms;         /* -start; of CLI_READY_ALIVE */
+    uint64_t ready_timeout_ms; /* -ready-timeout, 0: for ever; of the other ways */
+    bool smooth;               /* -rollout=smooth */
+    unsigned max_starting;     /* -max-starting, up to LIMIT_WORKERS; 0: the number of processors */
+    uint64_t hold_ms;          /* -hold */
     uint64_t stop_ms;          /* -stop, 0: never */
     int stop_signal;           /* -stop-signal */
     unsigned max_draining;     /* -max-draining, 0: no limit; up to UINT32_MAX */
@@ -70,7 +84,7 @@ enum cli_outcome {
 enum cli_outcome cli_parse(int argc, char *const *argv, char *const *environment,
     struct config *config, struct text *error);
 
-/* The help for standard output: at most 24 lines of at most 80 columns. */
+/* The help for standard output: two screens at most, that is 48 lines of 80 columns. */
 void cli_add_help(struct text *text);
 
 #endif

@@ -22,6 +22,15 @@ enum {
     SIGNAL_LIST_SIZE = 256, /* holds the names of all signals */
 };
 
+/* What several complaints say was expected. */
+#define MILLISECONDS "milliseconds from 0 to " STRING(NUMBER_MAX)
+#define COUNT "a number from 0 to " STRING(NUMBER_MAX)
+#define WORKERS "a number from 1 to 1024"
+#define BOOLEAN "true or false"
+#define READY_MODES "alive, notify or fd"
+
+_Static_assert(LIMIT_WORKERS == 1024, "as WORKERS says");
+
 /* --- complaints ------------------------------------------------------------------------------- */
 
 void cli_option_add_variable(struct text *text, const struct cli_option *option)
@@ -106,6 +115,19 @@ static bool read_number(const struct cli_value *value, uint64_t *number)
     return true;
 }
 
+static bool read_count(
+    const struct cli_value *value, uint64_t least, uint64_t most, unsigned *count)
+{
+    uint64_t number;
+
+    if (!read_number(value, &number))
+        return false;
+    if (number < least || number > most)
+        return refuse(value);
+    *count = (unsigned)number;
+    return true;
+}
+
 /* One of two words. */
 static bool read_either(
     const struct cli_value *value, const char *first, const char *second, bool *is_second)
@@ -167,17 +189,59 @@ static bool read_command(const struct cli_value *value)
     return true;
 }
 
-static bool read_start(const struct cli_value *value)
+static bool read_workers(const struct cli_value *value)
 {
-    return read_number(value, &value->config->start_ms);
+    return read_count(value, 1, LIMIT_WORKERS, &value->config->workers);
+}
+
+static bool read_respawn(const struct cli_value *value)
+{
+    return read_boolean(value, &value->config->respawn);
 }
 
 /* A mode of readiness is accepted only once it can be had. */
 static bool read_ready(const struct cli_value *value)
 {
-    if (strcmp(value->string, "alive") != 0)
-        return refuse(value);
-    return true;
+    static const char *const modes[] = {
+        [CLI_READY_ALIVE] = "alive",
+        [CLI_READY_NOTIFY] = "notify",
+        [CLI_READY_FD] = "fd",
+    };
+
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (strcmp(value->string, modes[i]) == 0) {
+            value->config->ready = (enum cli_ready)i;
+            return true;
+        }
+    }
+    if (strcmp(value->string, "ack") == 0)
+        return cli_option_refuse(value, READY_MODES "; ack comes with the control socket");
+    return refuse(value);
+}
+
+static bool read_start(const struct cli_value *value)
+{
+    return read_number(value, &value->config->start_ms);
+}
+
+static bool read_ready_timeout(const struct cli_value *value)
+{
+    return read_number(value, &value->config->ready_timeout_ms);
+}
+
+static bool read_rollout(const struct cli_value *value)
+{
+    return read_either(value, "fleet", "smooth", &value->config->smooth);
+}
+
+static bool read_max_starting(const struct cli_value *value)
+{
+    return read_count(value, 1, LIMIT_WORKERS, &value->config->max_starting);
+}
+
+static bool read_hold(const struct cli_value *value)
+{
+    return read_number(value, &value->config->hold_ms);
 }
 
 static bool read_stop_signal(const struct cli_value *value)
@@ -203,12 +267,7 @@ static bool read_stop(const struct cli_value *value)
 
 static bool read_max_draining(const struct cli_value *value)
 {
-    uint64_t number;
-
-    if (!read_number(value, &number))
-        return false;
-    value->config->max_draining = (unsigned)number;
-    return true;
+    return read_count(value, 0, NUMBER_MAX, &value->config->max_draining);
 }
 
 static bool read_kill(const struct cli_value *value)
@@ -351,25 +410,13 @@ static bool read_help(const struct cli_value *value)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-#define MILLISECONDS "milliseconds from 0 to " STRING(NUMBER_MAX)
-#define COUNT "a number from 0 to " STRING(NUMBER_MAX)
-#define BOOLEAN "true or false"
-
 /* In the order of -help. Columns: name, argument, default, reader, traits, expected; summary. */
 const struct cli_option cli_options[] = {
     {"listen", "URI", "tcp://:8080", read_listen, 0, "a URI such as tcp://:8080",
         "where to listen; may be repeated"},
     {"command", "PATH", NULL, read_command, 0, "the path of the server to run",
         "the server to run; or else the first operand"},
-    {"start", "MILLIS", "3000", read_start, 0, MILLISECONDS, "how long a new worker has to live"},
-    {"ready", "MODE", "alive", read_ready, 0, "alive", "what makes a worker ready"},
-    {"stop-signal", "NAME", "HUP", read_stop_signal, 0, "the name of a signal",
-        "tells a retired worker to finish"},
-    {"stop", "MILLIS", "0", read_stop, 0, MILLISECONDS, "then KILL it after so long, 0: never"},
-    {"max-draining", "N", "0", read_max_draining, 0, COUNT,
-        "retired workers at most, 0: any number"},
-    {"kill", "WHOM", "process", read_kill, 0, "process or group",
-        "signal a worker's process or group"},
+    {"workers", "N", "1", read_workers, 0, WORKERS, "how many of it serve"},
     {"user", "LOGIN[:GROUP]", NULL, read_user, CLI_MAY_BE_EMPTY, "LOGIN or LOGIN:GROUP",
         "run workers as this user"},
     {"dir", "PATH", NULL, read_dir, 0, "the path of a directory", "run workers in this directory"},
@@ -378,6 +425,23 @@ const struct cli_option cli_options[] = {
         "variables for workers"},
     {"envdir", "DIR", NULL, read_envdir, 0, "the path of a directory",
         "more variables, a file for each"},
+    {"respawn", NULL, NULL, read_respawn, 0, BOOLEAN, "replace a worker that ends unasked"},
+    {"ready", "MODE", "alive", read_ready, 0, READY_MODES, "alive, notify or fd, see below"},
+    {"start", "MILLIS", "3000", read_start, 0, MILLISECONDS, "alive: how long it has to live"},
+    {"ready-timeout", "MILLIS", "60000", read_ready_timeout, 0, MILLISECONDS,
+        "notify, fd: at most so long, 0: for ever"},
+    {"rollout", "HOW", "fleet", read_rollout, 0, "fleet or smooth",
+        "fleet: all together, smooth: one by one"},
+    {"max-starting", "N", NULL, read_max_starting, 0, WORKERS,
+        "smooth: how many start at once (default: the processors)"},
+    {"hold", "MILLIS", "0", read_hold, 0, MILLISECONDS, "how long the old ones serve beside them"},
+    {"stop-signal", "NAME", "HUP", read_stop_signal, 0, "the name of a signal",
+        "tells a retired worker to finish"},
+    {"stop", "MILLIS", "0", read_stop, 0, MILLISECONDS, "then KILL it after so long, 0: never"},
+    {"max-draining", "N", "0", read_max_draining, 0, COUNT,
+        "retired workers at most, 0: any number"},
+    {"kill", "WHOM", "process", read_kill, 0, "process or group",
+        "signal a worker's process or group"},
     {"output", "WHERE", "log", read_output, 0, "log or inherit",
         "workers write to the log, or inherit"},
     {"log", "FORMAT", "text", read_log, 0, "text or json", "text, or json for machines"},

@@ -36,6 +36,12 @@ enum cli_source {
     CLI_FROM_ENVIRONMENT,
 };
 
+/* What an option was given: its last value. */
+struct cli_given {
+    enum cli_source source;
+    const char *string; /* NULL: nothing, and there is no default */
+};
+
 /* A value on its way into `config`, or into a complaint about it in `error`. */
 struct cli_value {
     const struct cli_option *option;

@@ -209,6 +209,10 @@ static void add_own(struct builder *builder, const struct envp_request *request)
 
     text_add_signed(text, request->master_pid);
     close_variable(builder);
+    if (request->notify_socket != NULL)
+        add_string(builder, "NOTIFY_SOCKET=", request->notify_socket);
+    if (request->notify_fd > 0)
+        add_number(builder, "NOTIFY_FD=", (uint64_t)request->notify_fd);
     add_number(builder, "SOCKETMASTER_GENERATION=", request->generation);
     for (size_t i = 0; i < request->listener_count; i++) {
         open_variable(builder, "SOCKETMASTER_ADDR_");

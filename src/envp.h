@@ -69,6 +69,8 @@ struct envp_request {
     unsigned slot;
     uint64_t generation;
     int64_t master_pid;
+    const char *notify_socket; /* NOTIFY_SOCKET; NULL: none */
+    int notify_fd;             /* NOTIFY_FD; 0: none */
     struct envp_account account;
     const struct envp_override *overrides;
     size_t override_count;

@@ -10,7 +10,7 @@
 enum {
     /* Listening sockets of one master. */
     LIMIT_LISTENERS = 256,
-    /* Workers of one generation, once -workers exists; today it bounds the tables. */
+    /* Workers of one generation (-workers). */
     LIMIT_WORKERS = 1024,
     /* Living workers of all generations: two full ones, the rest are draining. */
     LIMIT_SLOTS = 2 * LIMIT_WORKERS,

@@ -167,6 +167,12 @@ static int open_address(
     return fd;
 }
 
+/* The kernel cuts what is above its maximum. */
+static int backlog_of(const struct uri *uri)
+{
+    return uri_has(uri, URI_OPT_BACKLOG) ? uri->backlog : INT32_MAX;
+}
+
 /* The last steps of a bound socket: from listen on, clients may come. */
 static bool start(
     struct os *os, int fd, const struct listener_target *target, bool rehearsal, struct text *error)
@@ -180,9 +186,8 @@ static bool start(
         code = os->set_nonblocking(os, fd);
     }
     if (code >= 0 && target->type != SOCK_DGRAM && !rehearsal) {
-        /* The kernel cuts what is above its maximum. */
         what = "listen";
-        code = os->socket_listen(os, fd, uri_has(uri, URI_OPT_BACKLOG) ? uri->backlog : INT32_MAX);
+        code = os->socket_listen(os, fd, backlog_of(uri));
     }
     return code >= 0 || listener_target_fail(error, target, what, code);
 }
@@ -196,10 +201,15 @@ static void clear(struct listener *listener)
     listener->pin = -1;
 }
 
-/* The file goes first: as long as the socket lives, a master that starts sees a live server. */
+/*
+ * The file goes first: as long as the socket lives, a master that starts sees a live server. Its
+ * second name goes before it, lest that master find the name taken.
+ */
 static void give_up(struct listener *listener, struct os *os)
 {
     if (listener->pin >= 0) {
+        if (listener->kept == 0)
+            listener_file_release(os, listener->path, &listener->file);
         listener_file_remove(os, listener->path, &listener->file);
         os->close(os, listener->pin);
     }
@@ -223,8 +233,10 @@ static bool open_file(struct listener *listener, struct os *os,
     if (lock < 0)
         goto out;
     memcpy(listener->path, target->uri->path, target->uri->path_length + 1);
-    done = listener_file_bind(os, target, listener->fd, &listener->pin, &listener->file, error) &&
-           start(os, listener->fd, target, false, error);
+    done = listener_file_bind(os, target, listener->fd, &listener->pin, &listener->file, error);
+    if (done)
+        listener->kept = listener_file_keep(os, target, listener->pin, &listener->file);
+    done = done && start(os, listener->fd, target, false, error);
 out:
     if (!done)
         give_up(listener, os);
@@ -262,6 +274,7 @@ static void describe(struct listener *listener, const struct listener_target *ta
         kind = target->uri->kind;
         family = written_family(target->uri);
         zone = target->uri->zone;
+        listener->backlog = backlog_of(target->uri);
     } else {
         listener_target_kind(address->address.ss_family, target->type, &kind);
     }
@@ -272,6 +285,8 @@ static void describe(struct listener *listener, const struct listener_target *ta
     text_init(&text, listener->name, sizeof listener->name);
     text_add_bytes(&text, target->name.bytes, target->name.length);
     listener->nonblock = target->uri != NULL && target->uri->nonblock;
+    listener->listens = target->type != SOCK_DGRAM;
+    listener->bound = *address;
 }
 
 /* Takes a copy. It is never made blocking: a server may still run on the same socket. */

@@ -2,7 +2,8 @@
  * listener: a uri -> a bound or inherited descriptor, and the socket files that go with it.
  *
  * Owns: rules L1 to L7 and L9: looking up what a URI names, opening in order, taking over, modes
- * and owners, stale socket files, and removing at the end what was made. A listener is opened once
+ * and owners, stale socket files, and removing at the end what was made. Part of the room is
+ * listener_guard, which looks after what was opened (rule L8). A listener is opened once
  * and closed by the end of the process only (L6). Leaves to others: the grammar (uri), and passing
  * the descriptors on (spawn).
  */
@@ -30,10 +31,14 @@ struct listener {
     char address[LISTENER_ADDRESS_MAX]; /* the actual one, as a URI: "tcp://127.0.0.1:8080" */
     char starter[LISTENER_ADDRESS_MAX]; /* the same for SERVER_STARTER_PORT */
     bool nonblock;                      /* asked for: nonblock=true */
+    bool listens;                       /* connections come in, not datagrams */
+    int backlog;                        /* asked for; 0: somebody else did */
+    struct os_address bound;            /* the actual address */
     /* A socket file that this master made: */
     int pin; /* holds its inode, or -1 where there is none */
     char path[URI_PATH_MAX + 1];
     struct os_file file;
+    int kept; /* 0: it has a second name (see listener_file_keep); or why not, as -errno */
 };
 
 struct listeners {

@@ -7,7 +7,9 @@
 #include "listener_file.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/un.h>
 
 enum {
     LOCK_PAUSE_MS = 10,
@@ -114,9 +116,9 @@ static enum occupant find_occupant(
     return probe(os, target, error);
 }
 
-static bool is_same(const struct os_file *a, const struct os_file *b)
+bool listener_file_is_same(const struct os_file *one, const struct os_file *other)
 {
-    return a->kind == b->kind && a->device == b->device && a->inode == b->inode;
+    return one->kind == other->kind && one->device == other->device && one->inode == other->inode;
 }
 
 /* The file was found stale; it is looked at again, since the probe took its time. */
@@ -131,7 +133,7 @@ static bool remove_stale(struct os *os, const struct listener_target *target,
         return true;
     if (code < 0)
         return listener_target_fail(error, target, "look at the path", code);
-    if (!is_same(&file, stale))
+    if (!listener_file_is_same(&file, stale))
         return listener_target_fail(
             error, target, "the path was taken by another process just now", 0);
     code = os->file_remove(os, path);
@@ -243,6 +245,72 @@ void listener_file_remove(struct os *os, const char *path, const struct os_file 
 {
     struct os_file now;
 
-    if (os->file_look(os, path, &now) >= 0 && is_same(&now, file))
+    if (os->file_look(os, path, &now) >= 0 && listener_file_is_same(&now, file))
         os->file_remove(os, path);
+}
+
+/* --- the second name ------------------------------------------------------------------------- */
+
+static const char suffix[] = ".socketmaster";
+
+void listener_file_kept_path(const char *path, char kept[LISTENER_KEPT_MAX])
+{
+    size_t length = strlen(path);
+    size_t directory = (size_t)(strrchr(path, '/') - path) + 1;
+    size_t cut = URI_PATH_MAX + 1 - sizeof suffix;
+    struct text text;
+
+    /* Of a long name the end gives way, so that it can be asked whether somebody answers. */
+    if (length > cut && directory < cut)
+        length = cut;
+    text_init(&text, kept, LISTENER_KEPT_MAX);
+    text_add_bytes(&text, path, length);
+    text_add(&text, suffix);
+}
+
+/* Nobody answers at this socket file. */
+static bool is_dead(struct os *os, int type, const char *path)
+{
+    struct os_address address = {.length = sizeof(struct sockaddr_un)};
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    int fd, code;
+
+    if (length > URI_PATH_MAX)
+        return false;
+    memcpy(local.sun_path, path, length);
+    memcpy(&address.address, &local, sizeof local);
+    fd = os->socket_open(os, AF_UNIX, type);
+    if (fd < 0)
+        return false;
+    code = os->socket_connect(os, fd, &address);
+    os->close(os, fd);
+    return code == -ECONNREFUSED;
+}
+
+int listener_file_keep(
+    struct os *os, const struct listener_target *target, int pin, const struct os_file *file)
+{
+    char kept[LISTENER_KEPT_MAX];
+    struct os_file other;
+    int code;
+
+    listener_file_kept_path(target->uri->path, kept);
+    code = os->file_pinned_link(os, pin, kept);
+    if (code != -EEXIST)
+        return code;
+    /* A master that was killed has left its own; what is not surely that stays. */
+    if (os->file_look(os, kept, &other) < 0 || other.kind != OS_FILE_SOCKET ||
+        listener_file_is_same(&other, file) || !is_dead(os, target->type, kept))
+        return code;
+    os->file_remove(os, kept);
+    return os->file_pinned_link(os, pin, kept);
+}
+
+void listener_file_release(struct os *os, const char *path, const struct os_file *file)
+{
+    char kept[LISTENER_KEPT_MAX];
+
+    listener_file_kept_path(path, kept);
+    listener_file_remove(os, kept, file);
 }

@@ -17,6 +17,8 @@
 #include "text.h"
 
 enum {
+    /* Of the second name of a socket file, with its NUL. */
+    LISTENER_KEPT_MAX = URI_PATH_MAX + sizeof ".socketmaster",
     /* How long another master may hold the lock of a socket's directory while it starts. */
     LISTENER_LOCK_WAIT_MS = 5000,
 };
@@ -45,5 +47,22 @@ bool listener_file_bind(struct os *os, const struct listener_target *target, int
 
 /* Removes the path if it still names `file`. */
 void listener_file_remove(struct os *os, const char *path, const struct os_file *file);
+
+/*
+ * A worker may remove the file, and a file that has lost its only name cannot be named again. So it
+ * has a second one beside the first: the path, and ".socketmaster" behind it.
+ */
+void listener_file_kept_path(const char *path, char kept[LISTENER_KEPT_MAX]);
+
+/* Gives that name to the new file, in place of one that nobody answers on. To be called under the
+ * directory's lock. Returns 0 or -errno. */
+int listener_file_keep(
+    struct os *os, const struct listener_target *target, int pin, const struct os_file *file);
+
+/* Takes it away, if it still names `file`. */
+void listener_file_release(struct os *os, const char *path, const struct os_file *file);
+
+/* Do both tell of one file? */
+bool listener_file_is_same(const struct os_file *one, const struct os_file *other);
 
 #endif

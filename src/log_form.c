@@ -149,29 +149,10 @@ void log_form_add_prefix(const struct log_form *form, struct text *text, int sev
 
 /* --- its message --- */
 
-/* How many bytes one character of UTF-8 takes at `bytes`, 0 if it is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *bytes, size_t length)
-{
-    unsigned char lead = bytes[0];
-    if (lead < 0x80)
-        return 1;
-    size_t need = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4 || length < need)
-        return 0;
-    for (size_t i = 1; i < need; i++)
-        if ((bytes[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (lead == 0xe0 && bytes[1] < 0xa0) || (lead == 0xf0 && bytes[1] < 0x90);
-    bool surrogate = lead == 0xed && bytes[1] > 0x9f;
-    bool beyond = lead == 0xf4 && bytes[1] > 0x8f;
-    return overlong || surrogate || beyond ? 0 : need;
-}
-
 static bool is_utf8(struct text_span span)
 {
-    const unsigned char *bytes = (const unsigned char *)span.bytes;
     for (size_t at = 0; at < span.length;) {
-        size_t length = utf8_length(bytes + at, span.length - at);
+        size_t length = text_utf8_length(span.bytes + at, span.length - at);
         if (!length)
             return false;
         at += length;

@@ -91,6 +91,12 @@ struct os_spawn {
     char *pid_gap;                 /* NULL, or where the child's pid goes: see envp_write_pid */
 };
 
+/* What is known of a process. */
+struct os_process {
+    pid_t parent; /* 0: one that cannot be seen from here */
+    bool ended;   /* and not reaped yet */
+};
+
 /* What a path names, without following a symbolic link at its end. */
 enum os_file_kind {
     OS_FILE_REGULAR,
@@ -150,8 +156,11 @@ struct os {
     pid_t (*process_id)(struct os *os);
     uid_t (*user_id)(struct os *os);
     bool (*is_terminal)(struct os *os, int fd);
+    /* How many processors this process may use; at least 1. */
+    unsigned (*processors)(struct os *os);
     /* Sees to it that 0, 1 and 2 are open (/dev/null where not), and that no inherited descriptor
-     * from 3 up reaches a worker. */
+     * from 3 up reaches a worker; and takes as many descriptors for this process as the hard limit
+     * allows. A worker gets the limit of before. */
     int (*descriptors_seal)(struct os *os);
 
     /* --- signals --- */
@@ -171,6 +180,8 @@ struct os {
     /* kill(2), to one process or to the group that it leads. `pid` > 0. */
     int (*kill_process)(struct os *os, pid_t pid, int signal);
     int (*kill_group)(struct os *os, pid_t pid, int signal);
+    /* -ESRCH: there is none (any more); other errors: nobody can tell. */
+    int (*process_look)(struct os *os, pid_t pid, struct os_process *process);
 
     /* --- descriptors --- */
     /* A pipe; the end to read from (ends[0]) does not block, the other does. */
@@ -225,6 +236,18 @@ struct os {
     int (*socket_connect)(struct os *os, int fd, const struct os_address *address);
     /* The address that it is bound to. */
     int (*socket_address)(struct os *os, int fd, struct os_address *address);
+    /* Takes one datagram from a socket with SO_PASSCRED. Returns its whole length, which is more
+     * than `size` when it was cut; -EAGAIN when there is none. *sender is the pid that the kernel
+     * vouches for, 0 where it knows none. Descriptors that came along are closed by then. */
+    ssize_t (*datagram_receive)(struct os *os, int fd, void *buffer, size_t size, pid_t *sender);
+    /* How many connections may wait at a listening socket: what the last listen(2) of whomever came
+     * to. -EOPNOTSUPP where the kernel does not tell. */
+    int (*socket_backlog)(struct os *os, int fd);
+    /* Has somebody shut it down, so that nothing comes in any more? 1 or 0. */
+    int (*socket_is_shut)(struct os *os, int fd);
+    /* Takes a tcp socket that was shut down back to where it was before it listened. A port that
+     * the kernel chose may be lost. */
+    int (*socket_disconnect)(struct os *os, int fd);
 
     /* --- files --- */
     int (*file_look)(struct os *os, const char *path, struct os_file *file);
@@ -235,7 +258,14 @@ struct os {
     /* The owner and the mode of the file behind a pin, or of the pipe behind a descriptor. */
     int (*file_pinned_chown)(struct os *os, int pin, uid_t uid, gid_t gid);
     int (*file_pinned_chmod)(struct os *os, int pin, mode_t mode);
+    /* One more name for the file behind a pin. -EEXIST: something has that name; -ENOENT: the file
+     * has lost all of its own, and cannot get one again. */
+    int (*file_pinned_link)(struct os *os, int pin, const char *path);
     int (*file_remove)(struct os *os, const char *path);
+    /* Watches files: the descriptor is readable when names were given to one, or taken from it.
+     * What is read there has no meaning. */
+    int (*file_watch_open)(struct os *os);
+    int (*file_watch_add)(struct os *os, int watch, int pin);
     /* Is it a regular file that this process may execute, seen from `directory` (NULL: from here)?
      * 0, or -errno as execve would say it: -ENOENT, -EACCES, -ENOTDIR. */
     int (*file_executable)(struct os *os, const char *directory, const char *path);
@@ -243,6 +273,11 @@ struct os {
     int (*directory_writable)(struct os *os, const char *path);
     /* Can it be entered? */
     int (*directory_enterable)(struct os *os, const char *path);
+    /* Makes a directory whose name nobody can guess: `path` ends in XXXXXX, which is replaced. It
+     * is the owner's alone until it gets its mode. */
+    int (*directory_make)(struct os *os, char *path, mode_t mode);
+    /* An empty one. */
+    int (*directory_remove)(struct os *os, const char *path);
     /* Takes the directory's lock, which ends when the descriptor is closed; -EWOULDBLOCK when
      * somebody else has it. */
     int (*directory_lock)(struct os *os, const char *path);

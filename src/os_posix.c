@@ -1,7 +1,7 @@
 /*
  * os_posix: the table itself, and the entries for time, this process, descriptors, waiting and
- * sockets. The others stand in os_posix_process, os_posix_output, os_posix_file and
- * os_posix_lookup.
+ * sockets. The others stand in os_posix_process, os_posix_output, os_posix_file, os_posix_lookup
+ * and os_posix_watch.
  */
 #include "os_posix.h"
 
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 enum {
     WATCH_BATCH = 64,
     DIRECTORY_BYTES = 8192,
+    PROCESSOR_SETS = 8, /* of 1024 processors each: as many as Linux knows */
 };
 
 /* --- for all parts --- */
@@ -55,19 +57,30 @@ int os_posix_opened_pair(long result, int ends[2])
     return first < 0 ? first : second;
 }
 
-void os_posix_proc_path(char path[OS_POSIX_PROC_PATH], int fd)
+/* As stpcpy(3). Not snprintf(3): nothing else of stdio is used, and it makes much of it resident.
+ */
+static char *add_number(char *end, int number)
 {
-    /* Not snprintf(3): nothing else of stdio is used, and it makes much of it resident. */
-    char digits[3 * sizeof fd];
+    char digits[3 * sizeof number];
     size_t count = 0;
     do {
-        digits[count++] = (char)('0' + fd % 10);
-        fd /= 10;
-    } while (fd > 0);
-    char *end = stpcpy(path, "/proc/self/fd/");
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
     while (count > 0)
         *end++ = digits[--count];
     *end = '\0';
+    return end;
+}
+
+void os_posix_proc_path(char path[OS_POSIX_PROC_PATH], int fd)
+{
+    add_number(stpcpy(path, "/proc/self/fd/"), fd);
+}
+
+void os_posix_stat_path(char path[OS_POSIX_PROC_PATH], pid_t pid)
+{
+    (void)stpcpy(add_number(stpcpy(path, "/proc/"), pid), "/stat");
 }
 
 int os_posix_directory_walk(
@@ -131,6 +144,15 @@ static bool posix_is_terminal(struct os *os, int fd)
     return isatty(fd) == 1;
 }
 
+static unsigned posix_processors(struct os *os)
+{
+    cpu_set_t sets[PROCESSOR_SETS];
+    if (sched_getaffinity(0, sizeof sets, sets) < 0)
+        return 1;
+    int count = CPU_COUNT_S(sizeof sets, sets);
+    return count > 0 ? (unsigned)count : 1;
+}
+
 static int descriptor_seal(void *context, const char *name)
 {
     long fd = strtol(name, NULL, 10);
@@ -160,6 +182,7 @@ static int posix_descriptors_seal(struct os *os)
         if (open("/dev/null", O_RDWR) < 0)
             return -errno;
     }
+    os_posix_descriptors_raise();
     if (close_range(OS_POSIX_DESCRIPTOR_MIN, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
         return 0;
     return descriptors_seal_each();
@@ -335,6 +358,36 @@ static int posix_socket_address(struct os *os, int fd, struct os_address *addres
     return os_posix_result(getsockname(fd, (struct sockaddr *)&address->address, &address->length));
 }
 
+static ssize_t posix_datagram_receive(
+    struct os *os, int fd, void *buffer, size_t size, pid_t *sender)
+{
+    /* Room for the credentials, and none for descriptors: the kernel closes those that find none
+     * (unix(7)), so they never count against our limit, not even for a moment. */
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(struct ucred))];
+    } control;
+    struct iovec part = {.iov_base = buffer, .iov_len = size};
+    struct msghdr message = {.msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control};
+    const int flags = MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC;
+    *sender = 0;
+    ssize_t length = os_posix_size(TEMP_FAILURE_RETRY(recvmsg(fd, &message, flags)));
+    if (length < 0)
+        return length;
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header != NULL && header->cmsg_level == SOL_SOCKET &&
+        header->cmsg_type == SCM_CREDENTIALS &&
+        header->cmsg_len == CMSG_LEN(sizeof(struct ucred))) {
+        struct ucred credentials;
+        memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
+        *sender = credentials.pid;
+    }
+    return length;
+}
+
 /* --- the table --- */
 
 void os_posix_init(struct os *os)
@@ -345,6 +398,7 @@ void os_posix_init(struct os *os)
     os->process_id = posix_process_id;
     os->user_id = posix_user_id;
     os->is_terminal = posix_is_terminal;
+    os->processors = posix_processors;
     os->descriptors_seal = posix_descriptors_seal;
 
     os->pipe_open = posix_pipe_open;
@@ -369,9 +423,11 @@ void os_posix_init(struct os *os)
     os->socket_listen = posix_socket_listen;
     os->socket_connect = posix_socket_connect;
     os->socket_address = posix_socket_address;
+    os->datagram_receive = posix_datagram_receive;
 
     os_posix_process_init(os);
     os_posix_output_init(os);
     os_posix_file_init(os);
     os_posix_lookup_init(os);
+    os_posix_watch_init(os);
 }

@@ -10,7 +10,8 @@
 
 #include "os.h"
 
-/* The table; the caller owns it and can call it at once. There is no state behind it. */
+/* The table; the caller owns it and can call it at once. The only state behind it is the limit of
+ * descriptors that this process was started with. */
 void os_posix_init(struct os *os);
 
 #endif

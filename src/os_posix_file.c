@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -131,6 +132,21 @@ static int posix_directory_enterable(struct os *os, const char *path)
     return directory_access(path, X_OK);
 }
 
+static int posix_directory_make(struct os *os, char *path, mode_t mode)
+{
+    if (mkdtemp(path) == NULL)
+        return -errno;
+    int error = os_posix_result(chmod(path, mode));
+    if (error < 0)
+        (void)rmdir(path);
+    return error;
+}
+
+static int posix_directory_remove(struct os *os, const char *path)
+{
+    return os_posix_result(rmdir(path));
+}
+
 static int posix_directory_lock(struct os *os, const char *path)
 {
     int fd = os_posix_opened(TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
@@ -238,6 +254,8 @@ void os_posix_file_init(struct os *os)
     os->file_executable = posix_file_executable;
     os->directory_writable = posix_directory_writable;
     os->directory_enterable = posix_directory_enterable;
+    os->directory_make = posix_directory_make;
+    os->directory_remove = posix_directory_remove;
     os->directory_lock = posix_directory_lock;
     os->pause_ms = posix_pause_ms;
     os->directory_names = posix_directory_names;

@@ -13,13 +13,14 @@
 
 enum {
     OS_POSIX_DESCRIPTOR_MIN = 3,
-    OS_POSIX_PROC_PATH = 32, /* bytes of "/proc/self/fd/N" */
+    OS_POSIX_PROC_PATH = 32, /* bytes of "/proc/self/fd/N", "/proc/N/stat" */
 };
 
 void os_posix_process_init(struct os *os);
 void os_posix_output_init(struct os *os);
 void os_posix_file_init(struct os *os);
 void os_posix_lookup_init(struct os *os);
+void os_posix_watch_init(struct os *os);
 
 /* From "-1 and errno" to "-errno", right after the call. */
 static inline int os_posix_result(long result)
@@ -42,6 +43,11 @@ int os_posix_opened_pair(long result, int ends[2]);
 
 /* The path by which an open descriptor's file is reached. */
 void os_posix_proc_path(char path[OS_POSIX_PROC_PATH], int fd);
+/* The path by which a process shows its state. */
+void os_posix_stat_path(char path[OS_POSIX_PROC_PATH], pid_t pid);
+
+/* Raises the soft limit of descriptors to the hard one, for this process but not for workers. */
+void os_posix_descriptors_raise(void);
 
 /* Calls `visit` for each name in the open directory but "." and "..", until it returns an error. */
 int os_posix_directory_walk(

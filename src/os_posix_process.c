@@ -1,5 +1,5 @@
 /*
- * os_posix_process: signals, and the start and end of workers.
+ * os_posix_process: signals, the start and end of workers, and who is whose child.
  *
  * Between fork and exec only async-signal-safe calls are made. Raw system calls stand where the C
  * library does too much or too little: it keeps signals 32 and 33 to itself, and changes the ids of
@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -29,6 +31,7 @@ enum { CALL_SETUID = SYS_setuid, CALL_SETGID = SYS_setgid, CALL_SETGROUPS = SYS_
 enum {
     SIGNAL_MAX = 64,
     SIGNALS_BATCH = 16,
+    STAT_BYTES = 256, /* of /proc/PID/stat: beyond the parent's pid, however long the name */
 };
 
 /* --- signals --- */
@@ -84,6 +87,34 @@ static int posix_signals_read(struct os *os, int fd, int *signals, size_t count)
     for (size_t i = 0; i < read_count; i++)
         signals[i] = (int)taken[i].ssi_signo;
     return (int)read_count;
+}
+
+/* --- the limit of descriptors --- */
+
+/* The soft limits of before and of since then; 0: it was not raised. */
+static rlim_t limit_before, limit_raised;
+
+void os_posix_descriptors_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+        return;
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit_before = before;
+    limit_raised = limit.rlim_max;
+}
+
+/* Rule E7. What somebody has set from outside since then is meant for the workers, too. */
+static void child_lower_limit(void)
+{
+    struct rlimit limit;
+    if (limit_raised == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur != limit_raised)
+        return;
+    limit.rlim_cur = limit_before;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* nobody is refused less */
 }
 
 /* --- the child's half of a start --- */
@@ -192,6 +223,7 @@ _Noreturn static void child_run(const struct os_spawn *plan)
     int error = signals_mask(0);
     if (error < 0)
         child_fail(plan->report, OS_STEP_SIGNALS, -error);
+    child_lower_limit();
     if (plan->pid_gap != NULL)
         child_write_pid(plan->pid_gap, getpid());
     child_tell(plan->report, OS_STEP_NONE, 0);
@@ -229,6 +261,34 @@ static int posix_kill_group(struct os *os, pid_t pid, int signal)
     return pid > 1 ? os_posix_result(kill(-pid, signal)) : -EINVAL;
 }
 
+/* "PID (NAME) STATE PARENT ...", where a name may hold anything: proc(5). */
+static int stat_read(const char *text, size_t length, struct os_process *process)
+{
+    const char *at = memrchr(text, ')', length);
+    const char *end = text + length;
+    if (at == NULL || end - at < 5)
+        return -EIO;
+    process->ended = at[2] == 'Z' || at[2] == 'X';
+    process->parent = 0;
+    for (at += 4; at < end && *at >= '0' && *at <= '9'; at++)
+        process->parent = process->parent * 10 + (*at - '0');
+    return 0;
+}
+
+static int posix_process_look(struct os *os, pid_t pid, struct os_process *process)
+{
+    char path[OS_POSIX_PROC_PATH], text[STAT_BYTES];
+    if (pid <= 0)
+        return -ESRCH;
+    os_posix_stat_path(path, pid);
+    int fd = os_posix_opened(TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_CLOEXEC)));
+    if (fd < 0)
+        return fd == -ENOENT ? -ESRCH : fd;
+    ssize_t length = os_posix_size(TEMP_FAILURE_RETRY(read(fd, text, sizeof text)));
+    close(fd);
+    return length < 0 ? (int)length : stat_read(text, (size_t)length, process);
+}
+
 void os_posix_process_init(struct os *os)
 {
     os->signals_block = posix_signals_block;
@@ -238,4 +298,5 @@ void os_posix_process_init(struct os *os)
     os->reap = posix_reap;
     os->kill_process = posix_kill_process;
     os->kill_group = posix_kill_group;
+    os->process_look = posix_process_look;
 }

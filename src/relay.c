@@ -1,6 +1,7 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* How often a pipe is read at its worker's end: more than fits into it (1 MiB, unless root has
  * raised /proc/sys/fs/pipe-max-size), so that only a process that is still writing can leave
@@ -25,6 +26,8 @@ static void source_close(struct relay *relay, size_t index)
     relay->os->close(relay->os, source->fd);
     if (source->orphan)
         relay->orphans--;
+    if (index < relay->free)
+        relay->free = index;
     *source = (struct relay_source){.fd = -1};
 }
 
@@ -73,6 +76,46 @@ static void source_finish(struct relay *relay, size_t index)
     source_close(relay, index);
 }
 
+static void tail_add(struct relay *relay, unsigned slot, const char *bytes, size_t length)
+{
+    char *tail = relay->tails[slot];
+    if (length > RELAY_TAIL) {
+        relay->written[slot] += length - RELAY_TAIL;
+        bytes += length - RELAY_TAIL;
+        length = RELAY_TAIL;
+    }
+    size_t at = relay->written[slot] % RELAY_TAIL;
+    size_t first = length < RELAY_TAIL - at ? length : RELAY_TAIL - at;
+    memcpy(tail + at, bytes, first);
+    memcpy(tail, bytes + first, length - first);
+    relay->written[slot] += length;
+}
+
+size_t relay_last_output(const struct relay *relay, unsigned slot, char *buffer)
+{
+    const char *tail = relay->tails[slot];
+    uint64_t written = relay->written[slot];
+    bool cut = written > RELAY_TAIL;
+    size_t length = cut ? RELAY_TAIL : (size_t)written;
+    size_t at = cut ? written % RELAY_TAIL : 0;
+    memcpy(buffer, tail + at, length - at);
+    memcpy(buffer + length - at, tail, at);
+    if (length > 0 && buffer[length - 1] == '\n')
+        length--;
+    /* The beginning of its first line is gone: whole lines, unless there is but that one. */
+    const char *newline = cut ? memchr(buffer, '\n', length) : NULL;
+    if (newline) {
+        length -= (size_t)(newline + 1 - buffer);
+        memmove(buffer, newline + 1, length);
+    }
+    return length;
+}
+
+void relay_forget_output(struct relay *relay, unsigned slot)
+{
+    relay->written[slot] = 0;
+}
+
 static enum source_state source_read(struct relay *relay, size_t index)
 {
     struct os *os = relay->os;
@@ -88,6 +131,8 @@ static enum source_state source_read(struct relay *relay, size_t index)
         source_finish(relay, index);
         return SOURCE_EMPTY;
     }
+    if (!relay->sources[index].orphan)
+        tail_add(relay, relay->sources[index].slot, relay->input, (size_t)got);
     relay->held = index;
     relay->at = 0;
     relay->end = (size_t)got;
@@ -109,7 +154,7 @@ int relay_open(struct relay *relay, struct os *os, struct log *log)
 {
     relay->os = os;
     relay->log = log;
-    relay->bound = relay->held = relay->at = relay->end = 0;
+    relay->bound = relay->free = relay->held = relay->at = relay->end = 0;
     relay->orphaned = 0;
     relay->orphans = 0;
     relay->failing = false;
@@ -119,7 +164,7 @@ int relay_open(struct relay *relay, struct os *os, struct log *log)
 
 int relay_add(struct relay *relay, int fd, unsigned slot, pid_t worker)
 {
-    size_t index = 0;
+    size_t index = relay->free;
     while (index < relay->bound && relay->sources[index].fd >= 0)
         index++;
     if (index == RELAY_SOURCES_MAX)
@@ -129,8 +174,10 @@ int relay_add(struct relay *relay, int fd, unsigned slot, pid_t worker)
         return error;
     if (index == relay->bound)
         relay->bound++;
+    relay->free = index + 1;
+    relay->of_slot[slot] = index;
     relay->sources[index] = (struct relay_source){.fd = fd, .slot = slot, .worker = worker};
-    relay->unfinished[index].kept = 0;
+    relay->unfinished[index] = (struct childlog){.bytes = relay->lines[index]};
     return 0;
 }
 
@@ -188,24 +235,25 @@ static pid_t close_oldest_orphan(struct relay *relay)
 
 pid_t relay_worker_ended(struct relay *relay, unsigned slot)
 {
-    for (size_t i = 0; i < relay->bound; i++) {
-        struct relay_source *source = &relay->sources[i];
-        if (source->fd < 0 || source->orphan || source->slot != slot)
-            continue;
-        enum source_state state = source_read_on(relay, i, DRAIN_READS);
-        if (source->fd < 0)
-            return 0;
-        /* Unless others are still writing, what there is of a line is the worker's last. */
-        if (state == SOURCE_EMPTY)
-            finish_line(relay, i);
-        source->orphan = true;
-        source->order = ++relay->orphaned;
-        relay->orphans++;
-        /* Not while the log is stuck: what is in the pipes has not been read then. */
-        bool surplus = relay->orphans > LIMIT_ORPHANS && log_has_room(relay->log);
-        return surplus ? close_oldest_orphan(relay) : 0;
-    }
-    return 0;
+    size_t index = relay->of_slot[slot];
+    if (index >= relay->bound)
+        return 0;
+    struct relay_source *source = &relay->sources[index];
+    /* It may have had no pipe, or have closed it: what is there now is not its own. */
+    if (source->fd < 0 || source->orphan || source->slot != slot)
+        return 0;
+    enum source_state state = source_read_on(relay, index, DRAIN_READS);
+    if (source->fd < 0)
+        return 0;
+    /* Unless others are still writing, what there is of a line is the worker's last. */
+    if (state == SOURCE_EMPTY)
+        finish_line(relay, index);
+    source->orphan = true;
+    source->order = ++relay->orphaned;
+    relay->orphans++;
+    /* Not while the log is stuck: what is in the pipes has not been read then. */
+    bool surplus = relay->orphans > LIMIT_ORPHANS && log_has_room(relay->log);
+    return surplus ? close_oldest_orphan(relay) : 0;
 }
 
 bool relay_drain(struct relay *relay)

@@ -23,6 +23,7 @@
 enum {
     RELAY_SOURCES_MAX = LIMIT_SLOTS + LIMIT_ORPHANS,
     RELAY_READ = 128 * 1024,
+    RELAY_TAIL = 4096, /* of each worker's output, for the line about a rollout that it failed */
 };
 
 struct relay_source {
@@ -33,19 +34,26 @@ struct relay_source {
     uint64_t order; /* of becoming an orphan */
 };
 
+/* Counts stand apart from the bytes that they count: memory of workers that write nothing is never
+ * touched, and each page that was touched makes every fork dearer. */
 struct relay {
     struct os *os;
     struct log *log;
     int set;           /* watches every pipe; itself to be watched for readability by the driver */
     size_t bound;      /* sources from here on were never used */
+    size_t free;       /* no source below it is free */
     uint64_t orphaned; /* how many pipes outlived their worker, ever */
     size_t orphans;    /* how many there are now */
     bool failing;      /* a pipe could not be read at the last try */
     /* What was read but not yet taken by the log: input[at..end) of source `held`. */
     size_t held, at, end;
     struct relay_source sources[RELAY_SOURCES_MAX];
+    size_t of_slot[LIMIT_SLOTS]; /* where the source of a slot's worker was put, if it has one */
     char input[RELAY_READ];
     struct childlog unfinished[RELAY_SOURCES_MAX];
+    uint64_t written[LIMIT_SLOTS];       /* bytes of the worker in each slot, ever */
+    char tails[LIMIT_SLOTS][RELAY_TAIL]; /* a ring of the last of them */
+    char lines[RELAY_SOURCES_MAX][LIMIT_LOG_LINE];
 };
 
 /* Returns 0 or -errno. The relay borrows `os` and `log`. */
@@ -71,6 +79,15 @@ bool relay_wants_time(const struct relay *relay);
  * LIMIT_ORPHANS such pipes the oldest is closed, and the pid of its worker returned; otherwise 0.
  */
 pid_t relay_worker_ended(struct relay *relay, unsigned slot);
+
+/*
+ * Copies the last lines that the worker in `slot` wrote, its present one or else its last, into
+ * `buffer` (RELAY_TAIL bytes), without the newline at the end. Returns how many bytes that are.
+ */
+size_t relay_last_output(const struct relay *relay, unsigned slot, char *buffer);
+
+/* There is a new worker in `slot`: nothing was written yet. */
+void relay_forget_output(struct relay *relay, unsigned slot);
 
 /* Takes what is left in every pipe, but no more than fits into one. Returns false when the log has
  * no room for it yet. */

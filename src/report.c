@@ -34,9 +34,8 @@ static void begin_generation(struct text *text, const struct core_action *action
     text_add(text, ": ");
 }
 
-static void begin_worker(struct text *text, const struct core_action *action)
+static void add_worker(struct text *text, const struct core_action *action)
 {
-    begin_generation(text, action);
     text_add(text, "worker ");
     if (action->pid > 0) {
         text_add_signed(text, action->pid);
@@ -45,6 +44,12 @@ static void begin_worker(struct text *text, const struct core_action *action)
     text_add(text, "(slot ");
     text_add_unsigned(text, action->slot);
     text_add(text, ") ");
+}
+
+static void begin_worker(struct text *text, const struct core_action *action)
+{
+    begin_generation(text, action);
+    add_worker(text, action);
 }
 
 static void begin_signal(struct text *text, const struct core_action *action)
@@ -95,8 +100,7 @@ static void end_killed_surplus(
     text_add(text, ": KILL sent");
 }
 
-static void end_ended(
-    struct text *text, const struct core_action *action, const struct report_words *words)
+static void add_end(struct text *text, const struct core_action *action)
 {
     if (action->signalled) {
         text_add(text, "killed by ");
@@ -105,6 +109,12 @@ static void end_ended(
         text_add(text, "exit status ");
         text_add_signed(text, action->number);
     }
+}
+
+static void end_ended(
+    struct text *text, const struct core_action *action, const struct report_words *words)
+{
+    add_end(text, action);
     text_add(text, " after ");
     end_elapsed(text, action, words);
     if (!action->asked)
@@ -122,23 +132,70 @@ static void end_start_failure(
     text_add(text, words->reason ? words->reason : "unknown error");
 }
 
+static void end_of_worker(
+    struct text *text, const struct core_action *action, const struct report_words *words)
+{
+    (void)words;
+    add_end(text, action);
+}
+
+/* Each in quotes of its own. */
+static void add_lines(struct text *text, struct text_span lines)
+{
+    for (;;) {
+        const char *newline = memchr(lines.bytes, '\n', lines.length);
+        size_t length = newline ? (size_t)(newline - lines.bytes) : lines.length;
+        text_add_quoted(text, lines.bytes, length);
+        if (!newline)
+            return;
+        text_add(text, ", ");
+        lines.bytes += length + 1;
+        lines.length -= length + 1;
+    }
+}
+
 static void end_rollout_failure(
     struct text *text, const struct core_action *action, const struct report_words *words)
 {
-    static const char *const why[CORE_FAILURE_COUNT] = {
-        [CORE_FAILURE_NONE] = "no reason",
-        [CORE_FAILURE_NOT_STARTED] = "a worker could not be started",
-        [CORE_FAILURE_ENDED] = "a worker ended before it was ready",
-        [CORE_FAILURE_NO_SLOT] = "too many workers are still draining",
+    static const struct {
+        const char *why; /* follows the name of the worker, where one failed */
+        line_end *how;
+    } failures[CORE_FAILURE_COUNT] = {
+        [CORE_FAILURE_NONE] = {"no reason", NULL},
+        [CORE_FAILURE_NOT_STARTED] = {"could not be started: unable to ", end_start_failure},
+        [CORE_FAILURE_KILLED] = {"ended before it was executed: ", end_of_worker},
+        [CORE_FAILURE_ENDED] = {"ended before it was ready: ", end_of_worker},
+        [CORE_FAILURE_ENDED_READY] = {"ended after it was ready: ", end_of_worker},
+        [CORE_FAILURE_LATE] = {"was not ready in time", NULL},
+        [CORE_FAILURE_LOST] = {"can never say that it is ready", NULL},
+        [CORE_FAILURE_NO_SLOT] = {"too many workers are still draining", NULL},
     };
+    bool one = action->failure != CORE_FAILURE_NONE && action->failure != CORE_FAILURE_NO_SLOT;
     end_elapsed(text, action, words);
     text_add(text, ": ");
-    text_add(text, why[action->failure]);
+    if (one)
+        add_worker(text, action);
+    text_add(text, failures[action->failure].why);
+    if (failures[action->failure].how)
+        failures[action->failure].how(text, action, words);
     text_add(text, "; ");
-    if (action->number == 0)
+    if (action->serving == 0)
         text_add(text, "no worker is left that serves");
     else
-        add_count(text, action->number, "older worker serves on", "older workers serve on");
+        add_count(text, (int)action->serving, "worker serves on", "workers serve on");
+    if (one && words->output.length > 0) {
+        text_add(text, "; it wrote last: ");
+        add_lines(text, words->output);
+    }
+}
+
+static void end_replacing(
+    struct text *text, const struct core_action *action, const struct report_words *words)
+{
+    end_elapsed(text, action, words);
+    text_add(text, " (");
+    text_add_signed(text, action->number);
+    text_add(text, " in a row)");
 }
 
 static void end_number(
@@ -156,11 +213,15 @@ static void end_illegal(
         [CORE_SPAWN_FAILED] = "spawn failed",
         [CORE_EXECUTED] = "executed",
         [CORE_EXEC_FAILED] = "exec failed",
+        [CORE_READY_SAID] = "ready",
+        [CORE_READY_EXTENDED] = "ready extended",
+        [CORE_READY_LOST] = "ready lost",
         [CORE_EXITED] = "exited",
         [CORE_SIGNAL_FAILED] = "signal failed",
         [CORE_START] = "start",
         [CORE_RELOAD] = "reload",
         [CORE_STOP] = "stop",
+        [CORE_SCALE] = "scale",
         [CORE_TICK] = "tick",
     };
     bool known = action->number >= 0 && action->number < CORE_EVENT_COUNT;
@@ -172,6 +233,8 @@ static void end_illegal(
 }
 
 /* --- the lines --- */
+
+_Static_assert(LIMIT_WORKERS == 1024, "as a line below says");
 
 static const struct {
     int severity;
@@ -187,6 +250,9 @@ static const struct {
     [CORE_SAY_KILLED_LATE] = {LOG_WARNING, begin_worker, "has not ended within ", end_killed_late},
     [CORE_SAY_KILLED_SURPLUS] = {LOG_WARNING, begin_worker, "is the oldest of more than ",
         end_killed_surplus},
+    [CORE_SAY_LATE] = {LOG_ERR, begin_worker, "is not ready after ", end_elapsed},
+    [CORE_SAY_LOST] = {LOG_ERR, begin_worker,
+        "closed NOTIFY_FD without a newline, so it can never say that it is ready", NULL},
     [CORE_SAY_ENDED] = {LOG_INFO, begin_worker, "ended: ", end_ended},
     [CORE_SAY_NOT_SPAWNED] = {LOG_ERR, begin_worker, "not started: unable to ", end_start_failure},
     [CORE_SAY_NOT_EXECUTED] = {LOG_ERR, begin_worker, "not started: unable to ", end_start_failure},
@@ -199,6 +265,13 @@ static const struct {
     [CORE_SAY_ROLLOUT_DONE] = {LOG_INFO, begin_generation, "rollout done in ", end_elapsed},
     [CORE_SAY_ROLLOUT_FAILED] = {LOG_ERR, begin_generation, "rollout failed after ",
         end_rollout_failure},
+    [CORE_SAY_REPLACING] = {LOG_WARNING, begin_generation,
+        "a replacement failed: the next one starts in ", end_replacing},
+    [CORE_SAY_SCALED] = {LOG_INFO, NULL, "workers wanted from now on: ", end_number},
+    [CORE_SAY_SCALE_LATER] = {LOG_INFO, NULL,
+        "workers wanted once this rollout has ended: ", end_number},
+    [CORE_SAY_SCALE_REFUSED] = {LOG_WARNING, NULL,
+        "refused a number of workers (from 1 to 1024, and not after a stop): ", end_number},
     [CORE_SAY_STOP_ASKED] = {LOG_INFO, begin_signal, " received: stopping", NULL},
     [CORE_SAY_EXITING] = {LOG_INFO, NULL, "no worker is left: ending with exit status ",
         end_number},

@@ -11,9 +11,10 @@
 
 /* What the core does not know. */
 struct report_words {
-    const char *command; /* of the workers */
-    const char *step;    /* of a start that failed: "execute", for example; may be NULL */
-    const char *reason;  /* the errno of that step, in words; may be NULL */
+    const char *command;     /* of the workers */
+    const char *step;        /* of a start that failed: "execute", for example; may be NULL */
+    const char *reason;      /* the errno of that step, in words; may be NULL */
+    struct text_span output; /* the last that the worker of a failed rollout wrote */
 };
 
 /*

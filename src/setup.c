@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "setup_plan.h"
+
 static bool refuse(struct text *error, const char *what, struct text_span on, const char *why)
 {
     text_add(error, "unable to ");
@@ -106,6 +108,7 @@ static void prepare(
         .listener_fds = setup->fds,
         .null_fd = -1,
         .relayed = !config->output_inherit,
+        .ready_fd = config->ready == CLI_READY_FD,
     };
     spawn_open(&setup->spawn, os, &setup->spawn_settings, setup->argv);
 }
@@ -162,37 +165,6 @@ bool setup_open(struct setup *setup, struct os *os, const struct config *config,
     return true;
 }
 
-static void plan_worker(const struct setup *setup, const char *path, struct text *plan)
-{
-    const struct config *config = setup->config;
-    text_add(plan, "run ");
-    text_add_escaped(plan, path, strlen(path));
-    for (size_t i = 0; i < config->argument_count; i++) {
-        size_t length = strlen(config->arguments[i]);
-        if (plan->size - plan->length < 4 * length + SETUP_PLAN_REST) {
-            text_add(plan, " ...");
-            break;
-        }
-        text_add_char(plan, ' ');
-        text_add_escaped(plan, config->arguments[i], length);
-    }
-    if (config->dir) {
-        text_add(plan, " in ");
-        text_add_escaped(plan, config->dir, strlen(config->dir));
-    }
-    const struct os_user *account = setup->spawn_settings.account;
-    if (account) {
-        text_add(plan, " as ");
-        text_add_escaped(plan, account->login, strlen(account->login));
-        text_add(plan, " (");
-        text_add_unsigned(plan, account->uid);
-        text_add_char(plan, ':');
-        text_add_unsigned(plan, account->gid);
-        text_add_char(plan, ')');
-    }
-    text_add_char(plan, '\n');
-}
-
 bool setup_check(struct setup *setup, struct os *os, const struct config *config,
     char *const *environment, struct text *plan, struct text *error)
 {
@@ -203,7 +175,7 @@ bool setup_check(struct setup *setup, struct os *os, const struct config *config
     if (!listeners_check(os, config->listeners, config->listener_count, config->listeners_default,
             &setup->activation, plan, error))
         return false;
-    plan_worker(setup, path, plan);
+    setup_plan_add(setup, path, plan);
     return true;
 }
 

@@ -34,7 +34,7 @@ static int spare_number(const struct spawn_wire *wires, size_t count, int report
 size_t spawn_plan_moves(
     const struct spawn_wire *wires, size_t count, int *report, struct os_move *moves)
 {
-    struct spawn_wire lifted[LIMIT_LISTENERS + SPAWN_FIRST_LISTENER];
+    struct spawn_wire lifted[SPAWN_WIRES_MAX];
     size_t steps = 0;
     int next = SPAWN_FIRST_LISTENER, pipe = *report;
 
@@ -160,6 +160,11 @@ static int envdir_read(struct spawn *spawn)
     return 0;
 }
 
+static int ready_number(const struct spawn_settings *settings)
+{
+    return SPAWN_FIRST_LISTENER + (int)settings->listener_count;
+}
+
 static enum envp_error environment_build(struct spawn *spawn, const struct spawn_order *order)
 {
     const struct spawn_settings *settings = spawn->settings;
@@ -171,6 +176,8 @@ static enum envp_error environment_build(struct spawn *spawn, const struct spawn
         .slot = order->slot,
         .generation = order->generation,
         .master_pid = spawn->os->process_id(spawn->os),
+        .notify_socket = order->notify_socket,
+        .notify_fd = settings->ready_fd ? ready_number(settings) : 0,
         .overrides = spawn->overrides,
         .override_count = spawn->override_count,
     };
@@ -202,9 +209,9 @@ static bool prepare(
 
 /* --- starting --- */
 
-static size_t wire_up(struct spawn *spawn, int output, int *report)
+static size_t wire_up(struct spawn *spawn, int output, int ready, int *report)
 {
-    struct spawn_wire wires[LIMIT_LISTENERS + SPAWN_FIRST_LISTENER];
+    struct spawn_wire wires[SPAWN_WIRES_MAX];
     const struct spawn_settings *settings = spawn->settings;
     size_t count = 0;
     if (settings->null_fd >= 0)
@@ -216,6 +223,8 @@ static size_t wire_up(struct spawn *spawn, int output, int *report)
     for (size_t i = 0; i < settings->listener_count; i++)
         wires[count++] =
             (struct spawn_wire){settings->listener_fds[i], SPAWN_FIRST_LISTENER + (int)i};
+    if (ready >= 0)
+        wires[count++] = (struct spawn_wire){ready, ready_number(settings)};
     return spawn_plan_moves(wires, count, report, spawn->moves);
 }
 
@@ -267,13 +276,15 @@ bool spawn_start(struct spawn *spawn, const struct spawn_order *order, struct sp
 {
     struct os *os = spawn->os;
     const struct spawn_settings *settings = spawn->settings;
-    int report[2] = {-1, -1}, output[2] = {-1, -1};
+    int report[2] = {-1, -1}, output[2] = {-1, -1}, ready[2] = {-1, -1};
 
     if (!prepare(spawn, order, failure))
         return false;
     int error = os->pipe_open(os, report);
     if (error == 0 && settings->relayed)
         error = os->pipe_open(os, output);
+    if (error == 0 && settings->ready_fd)
+        error = os->pipe_open(os, ready);
     if (error < 0) {
         *failure = (struct spawn_failure){SPAWN_STEP_PIPE, -error};
         goto fail;
@@ -294,7 +305,7 @@ bool spawn_start(struct spawn *spawn, const struct spawn_order *order, struct sp
         .environment = spawn->envp.entries,
         .pid_gap = spawn->envp.pid_gap,
     };
-    plan.move_count = wire_up(spawn, output[1], &plan.report);
+    plan.move_count = wire_up(spawn, output[1], ready[1], &plan.report);
     pid_t pid = os->spawn(os, &plan);
     if (pid < 0) {
         *failure = (struct spawn_failure){SPAWN_STEP_FORK, (int)-pid};
@@ -303,10 +314,14 @@ bool spawn_start(struct spawn *spawn, const struct spawn_order *order, struct sp
     os->close(os, report[1]);
     if (output[1] >= 0)
         os->close(os, output[1]);
-    *child = (struct spawn_child){.pid = pid, .report = report[0], .output = output[0]};
+    if (ready[1] >= 0)
+        os->close(os, ready[1]);
+    *child = (struct spawn_child){
+        .pid = pid, .report = report[0], .output = output[0], .ready = ready[0]};
     return true;
 
 fail:
+    ends_close(os, ready);
     ends_close(os, output);
     ends_close(os, report);
     return false;
@@ -363,6 +378,7 @@ const char *spawn_step_text(int step)
         [SPAWN_STEP_FIND] = "find",
         [SPAWN_STEP_ENVDIR] = "read the environment directory of",
         [SPAWN_STEP_ENVIRONMENT] = "build the environment of",
+        [SPAWN_STEP_NOTIFY] = "open a notification socket for",
         [SPAWN_STEP_PIPE] = "open a pipe for",
         [SPAWN_STEP_FORK] = "fork for",
         [SPAWN_STEP_WATCH] = "watch the pipes of",

@@ -2,7 +2,7 @@
  * spawn: one start of a worker.
  *
  * Owns: what a start needs: where the command is, the environment directory, the plan of descriptor
- * moves, the two pipes (report and output), and reading the report. Leaves to others: which
+ * moves, the pipes (report, output and readiness), and reading the report. Leaves to others: which
  * variables there are (envp), forking and the child's half (os), and when to start (core).
  */
 #ifndef SOCKETMASTER_SPAWN_H
@@ -18,8 +18,9 @@
 
 enum {
     SPAWN_FIRST_LISTENER = 3, /* descriptor of listener 0 in a worker (rule E1) */
-    /* A listener may have to be moved out of the way before it is put in its place. */
-    SPAWN_MOVES_MAX = 2 * (LIMIT_LISTENERS + SPAWN_FIRST_LISTENER + 1),
+    SPAWN_WIRES_MAX = LIMIT_LISTENERS + SPAWN_FIRST_LISTENER + 1, /* the last is NOTIFY_FD */
+    /* Each may have to be moved out of the way before it is put in its place; the report, too. */
+    SPAWN_MOVES_MAX = 2 * SPAWN_WIRES_MAX + 1,
     SPAWN_CANDIDATES_MAX = 256,    /* directories on PATH */
     SPAWN_PATHS_MAX = 64 * 1024,   /* bytes of all paths to try */
     SPAWN_OVERRIDES_MAX = 1024,    /* files in -envdir */
@@ -32,6 +33,7 @@ enum spawn_step {
     SPAWN_STEP_FIND = OS_STEP_COUNT, /* the command */
     SPAWN_STEP_ENVDIR,
     SPAWN_STEP_ENVIRONMENT,
+    SPAWN_STEP_NOTIFY, /* where it can say that it is ready; done by the caller */
     SPAWN_STEP_PIPE,
     SPAWN_STEP_FORK,
     SPAWN_STEP_WATCH, /* its pipes */
@@ -50,14 +52,16 @@ struct spawn_settings {
     const struct envp_listener *listeners;
     const int *listener_fds;
     size_t listener_count;
-    int null_fd;  /* /dev/null to be the worker's descriptor 0, or -1: it gets the master's */
-    bool relayed; /* 1 and 2 go through a pipe; else they are the master's */
+    int null_fd;   /* /dev/null to be the worker's descriptor 0, or -1: it gets the master's */
+    bool relayed;  /* 1 and 2 go through a pipe; else they are the master's */
+    bool ready_fd; /* it gets NOTIFY_FD (rule E5): the first descriptor after the listeners */
 };
 
 /* One start: what it is given ... */
 struct spawn_order {
     unsigned slot;
     uint64_t generation;
+    const char *notify_socket; /* NOTIFY_SOCKET; NULL: none */
 };
 
 /* ... and what comes of it. */
@@ -65,6 +69,7 @@ struct spawn_child {
     pid_t pid;
     int report; /* to be watched for readability, read with spawn_read_report, then closed */
     int output; /* the reading end, or -1 where it is not relayed */
+    int ready;  /* the reading end of NOTIFY_FD, or -1 where there is none */
 };
 
 /* Where something failed, and why. */

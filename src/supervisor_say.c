@@ -5,11 +5,13 @@
 
 #include "cli.h"
 #include "console.h"
+#include "relay.h"
 #include "report.h"
 #include "spawn.h"
 #include "text.h"
 
-enum { LINE_SIZE = 8192 };
+/* Of a line with the command, and with a worker's last output: each byte may become four. */
+enum { LINE_SIZE = 8192 + 4 * RELAY_TAIL };
 
 static void say(struct log *log, int severity, const struct text *line)
 {
@@ -19,12 +21,11 @@ static void say(struct log *log, int severity, const struct text *line)
 /* The first start belongs to whoever typed the command, too (rule C6). */
 static bool is_failed_first_start(const struct core_action *action)
 {
-    return action->generation == 1 &&
-           (action->say == CORE_SAY_NOT_SPAWNED || action->say == CORE_SAY_NOT_EXECUTED);
+    return action->generation == 1 && action->say == CORE_SAY_ROLLOUT_FAILED;
 }
 
-void supervisor_say_action(
-    struct log *log, const char *command, bool elsewhere, const struct core_action *action)
+void supervisor_say_action(struct log *log, const char *command, struct text_span output,
+    bool elsewhere, const struct core_action *action)
 {
     char buffer[LINE_SIZE];
     struct text line;
@@ -33,6 +34,7 @@ void supervisor_say_action(
         .command = command,
         .step = spawn_step_text(action->step),
         .reason = strerrordesc_np(action->number),
+        .output = output,
     };
     int severity = report_add(&line, action, &words);
     say(log, severity, &line);

@@ -14,10 +14,11 @@
 #include "listener.h"
 #include "log.h"
 
-/* The line for a CORE_DO_SAY; `command` is the workers'. With `elsewhere` the log does not go to
- * standard error: then a first start that fails is told there as well. */
-void supervisor_say_action(
-    struct log *log, const char *command, bool elsewhere, const struct core_action *action);
+/* The line for a CORE_DO_SAY; `command` is the workers', `output` the last that the worker in
+ * question wrote. With `elsewhere` the log does not go to standard error: then a first start that
+ * fails is told there as well. */
+void supervisor_say_action(struct log *log, const char *command, struct text_span output,
+    bool elsewhere, const struct core_action *action);
 
 /* A line for each listener, with its actual address. */
 void supervisor_say_listeners(struct log *log, const struct listeners *listeners);

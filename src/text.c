@@ -143,3 +143,22 @@ int text_hex_digit(char c)
         return c - 'A' + 10;
     return -1;
 }
+
+/* RFC 3629. */
+size_t text_utf8_length(const char *bytes, size_t length)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    unsigned char lead = at[0];
+    if (lead < 0x80)
+        return 1;
+    size_t need = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (lead < 0xc2 || lead > 0xf4 || length < need)
+        return 0;
+    for (size_t i = 1; i < need; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (lead == 0xe0 && at[1] < 0xa0) || (lead == 0xf0 && at[1] < 0x90);
+    bool surrogate = lead == 0xed && at[1] > 0x9f;
+    bool beyond = lead == 0xf4 && at[1] > 0x8f;
+    return overlong || surrogate || beyond ? 0 : need;
+}

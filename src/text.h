@@ -62,6 +62,12 @@ bool text_read_number(
     const char *bytes, size_t length, unsigned base, uint64_t maximum, uint64_t *number);
 
 /*
+ * How many bytes (1 to 4) the character has that begins at `bytes`, of which there are `length` >=
+ * 1; 0 where they are not UTF-8.
+ */
+size_t text_utf8_length(const char *bytes, size_t length);
+
+/*
  * The number that one hexadecimal digit stands for (0 to 15, either case), or -1.
  */
 int text_hex_digit(char c);

@@ -24,6 +24,27 @@ __attribute__((format(printf, 2, 3))) static void add_word(
     configuration->argv[configuration->argc] = NULL;
 }
 
+/* How many there are, how they say that they are ready, and how they follow each other. */
+static void draw_pool(struct configuration *configuration, struct os_sim_choice *choice)
+{
+    static const uint32_t workers[] = {1, 1, 2, 3, 5};
+    static const uint32_t timeouts[] = {60000, 3500, 0};
+    static const uint32_t holds[] = {0, 50, 2000};
+    static const char *const ways[] = {"alive", "notify", "fd"};
+    add_word(configuration, "-workers=%u", draw_of(choice, workers, COUNT(workers)));
+    const char *way = ways[os_sim_choose(choice, COUNT(ways))];
+    add_word(configuration, "-ready=%s", way);
+    if (way != ways[0])
+        add_word(configuration, "-ready-timeout=%u", draw_of(choice, timeouts, COUNT(timeouts)));
+    if (os_sim_choose(choice, 2) == 1) {
+        add_word(configuration, "-rollout=smooth");
+        add_word(configuration, "-max-starting=%u", 1 + os_sim_choose(choice, 3));
+    }
+    add_word(configuration, "-hold=%u", draw_of(choice, holds, COUNT(holds)));
+    if (os_sim_chance(choice, 3))
+        add_word(configuration, "-respawn");
+}
+
 static void draw_words(struct configuration *configuration, struct os_sim_choice *choice)
 {
     static const uint32_t starts[] = {1000, 0, 1, 20, 3000};
@@ -41,6 +62,7 @@ static void draw_words(struct configuration *configuration, struct os_sim_choice
     add_word(configuration, "-max-draining=%u", draw_of(choice, drainers, COUNT(drainers)));
     add_word(configuration, "-stop-signal=%s", signals[os_sim_choose(choice, COUNT(signals))]);
     add_word(configuration, "-kill=%s", os_sim_choose(choice, 3) == 2 ? "group" : "process");
+    draw_pool(configuration, choice);
     size_t first = os_sim_choose(choice, COUNT(listeners));
     for (size_t i = 0; i <= os_sim_choose(choice, 2); i++)
         add_word(configuration, "-listen=%s", listeners[(first + i) % COUNT(listeners)]);
@@ -83,17 +105,8 @@ static void read_words(struct configuration *configuration)
 
 void configuration_draw(struct configuration *configuration, struct os_sim_choice *choice)
 {
-    const struct config *config = &configuration->config;
     draw_words(configuration, choice);
     read_words(configuration);
-    configuration->settings = (struct os_sim_settings){
-        .start_ms = config->start_ms,
-        .stop_ms = config->stop_ms,
-        .stop_signal = config->stop_signal,
-        .max_draining = config->max_draining,
-        .kill_group = config->kill_group,
-        .relayed = !config->output_inherit,
-        .syslog = config->syslog,
-        .is_init = os_sim_chance(choice, 4),
-    };
+    os_sim_settings_read(&configuration->settings, &configuration->config);
+    configuration->settings.is_init = os_sim_chance(choice, 4);
 }

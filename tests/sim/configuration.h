@@ -9,7 +9,7 @@
 #include "os_sim.h"
 
 enum {
-    CONFIGURATION_WORDS = 24,
+    CONFIGURATION_WORDS = 32,
     CONFIGURATION_BYTES = 1024,
 };
 

@@ -22,6 +22,7 @@
 #include "world.h"
 
 enum {
+    NAMED_MAX = 256, /* lives in a list */
     JOBS_MAX = 64,
     TOLD_MAX = 10,    /* broken lives that one process tells of */
     TRACE_LINES = 30, /* and of each the last ones */
@@ -36,7 +37,7 @@ struct options {
     const char *list;
 };
 
-/* What one process has seen. */
+/* What has been seen. */
 struct tally {
     uint64_t lives, broken;
     struct world_counts counts;
@@ -58,18 +59,32 @@ static void tally_add(struct tally *tally, const struct tally *other)
     sum->log_lines += more->log_lines;
 }
 
+/* A life that is broken off leaves the program in a state that it was never meant for: the next one
+ * needs another process. */
+static bool live(
+    enum world_mode mode, uint64_t seed, FILE *trace, struct tally *tally, char *violation)
+{
+    static struct world_result result;
+    struct os_sim_choice choice;
+    os_sim_choice_seed(&choice, seed);
+    world_run(&choice, mode, trace, &result);
+    const struct tally one = {.lives = 1, .broken = result.violated, .counts = result.counts};
+    tally_add(tally, &one);
+    memcpy(violation, result.violation, sizeof result.violation);
+    return !result.violated;
+}
+
 /* Lives it again for the last lines of its trace. */
 static void tell_how_it_ended(enum world_mode mode, uint64_t seed)
 {
-    static struct world_result again;
-    struct os_sim_choice choice;
+    static struct tally tally;
+    char violation[OS_SIM_WORDS];
     char *bytes = NULL;
     size_t length = 0;
     FILE *trace = open_memstream(&bytes, &length);
     if (trace == NULL)
         return;
-    os_sim_choice_seed(&choice, seed);
-    world_run(&choice, mode, trace, &again);
+    live(mode, seed, trace, &tally, violation);
     fclose(trace);
     size_t at = length;
     for (int lines = 0; at > 0 && lines <= TRACE_LINES; at--)
@@ -78,28 +93,18 @@ static void tell_how_it_ended(enum world_mode mode, uint64_t seed)
     free(bytes);
 }
 
-static void live(enum world_mode mode, uint64_t seed, FILE *trace, struct tally *tally)
+static void tell_broken(enum world_mode mode, uint64_t seed, const char *violation)
 {
-    static struct world_result result;
-    struct os_sim_choice choice;
-    os_sim_choice_seed(&choice, seed);
-    world_run(&choice, mode, trace, &result);
-    const struct tally one = {.lives = 1, .broken = result.violated, .counts = result.counts};
-    tally_add(tally, &one);
-    if (!result.violated || tally->broken > TOLD_MAX)
-        return;
-    if (trace == NULL)
-        tell_how_it_ended(mode, seed);
-    printf("%s, seed %" PRIu64 ": %s\n    all of it: sim -mode=%s -seed=%" PRIu64 "\n",
-        world_mode_names[mode], seed, result.violation, world_mode_names[mode], seed);
     fflush(stdout);
-}
-
-static void live_both(const struct options *options, uint64_t seed, struct tally *tally)
-{
-    for (int mode = 0; mode < WORLD_MODE_COUNT; mode++)
-        if (options->mode < 0 || options->mode == mode)
-            live((enum world_mode)mode, seed, NULL, tally);
+    pid_t pid = fork();
+    if (pid == 0) {
+        tell_how_it_ended(mode, seed);
+        exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    printf("%s, seed %" PRIu64 ": %s\n    all of it: sim -mode=%s -seed=%" PRIu64 "\n",
+        world_mode_names[mode], seed, violation, world_mode_names[mode], seed);
+    fflush(stdout);
 }
 
 /* --- many, in several processes --- */
@@ -111,18 +116,61 @@ static double cpu_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* One process after the other, up to each broken life; in memory that the first one shares. */
 struct share {
     struct tally tally;
     double cpu_seconds;
-    bool done;
+    uint64_t next; /* life: two for each seed */
+    enum world_mode mode;
+    uint64_t seed;
+    char violation[OS_SIM_WORDS]; /* of the life that was broken, by these two; "": none */
+    pid_t pid;
 };
 
-static void live_share(const struct options *options, long job, struct share *share)
+static uint64_t life_count(const struct options *options)
 {
-    for (uint64_t i = (uint64_t)job; i < options->seeds; i += (uint64_t)options->jobs)
-        live_both(options, options->first + i, &share->tally);
-    share->cpu_seconds = cpu_seconds();
-    share->done = true;
+    return options->seeds * WORLD_MODE_COUNT;
+}
+
+static void live_share(const struct options *options, struct share *share)
+{
+    bool well = true;
+    while (well && share->next < life_count(options)) {
+        uint64_t seed = share->next / WORLD_MODE_COUNT, mode = share->next % WORLD_MODE_COUNT;
+        bool last = mode + 1 == WORLD_MODE_COUNT;
+        share->next = last ? (seed + (uint64_t)options->jobs) * WORLD_MODE_COUNT : share->next + 1;
+        if (options->mode >= 0 && options->mode != (int)mode)
+            continue;
+        share->mode = (enum world_mode)mode;
+        share->seed = options->first + seed;
+        well = live(share->mode, share->seed, NULL, &share->tally, share->violation);
+    }
+    share->cpu_seconds += cpu_seconds();
+}
+
+static bool share_start(const struct options *options, struct share *share)
+{
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        live_share(options, share);
+        exit(0);
+    }
+    share->pid = pid;
+    return pid > 0;
+}
+
+/* Its process has ended. Returns false when it went wrong. */
+static bool share_go_on(const struct options *options, struct share *share, int status)
+{
+    if (status != 0) {
+        printf("the process that lived seed %" PRIu64 " ended before its time\n", share->seed);
+        return false;
+    }
+    if (share->violation[0] != '\0' && share->tally.broken <= TOLD_MAX)
+        tell_broken(share->mode, share->seed, share->violation);
+    share->violation[0] = '\0';
+    return share->next >= life_count(options) || share_start(options, share);
 }
 
 static void tell(const struct tally *tally, double seconds)
@@ -145,25 +193,19 @@ static bool live_many(const struct options *options)
         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct tally all = {0};
     double seconds = 0;
+    int status;
     bool well = shares != MAP_FAILED;
-    fflush(stdout);
     for (long job = 0; well && job < options->jobs; job++) {
-        pid_t pid = fork();
-        if (pid == 0) {
-            live_share(options, job, &shares[job]);
-            exit(0);
-        }
-        well = pid > 0;
+        shares[job].next = (uint64_t)job * WORLD_MODE_COUNT;
+        well = share_start(options, &shares[job]);
     }
-    while (wait(NULL) > 0)
-        continue;
+    for (pid_t pid; (pid = wait(&status)) > 0;)
+        for (long job = 0; job < options->jobs; job++)
+            if (shares[job].pid == pid)
+                well &= share_go_on(options, &shares[job], status);
     for (long job = 0; well && job < options->jobs; job++) {
         tally_add(&all, &shares[job].tally);
         seconds += shares[job].cpu_seconds;
-        if (!shares[job].done) {
-            printf("process %ld ended before its time\n", job);
-            well = false;
-        }
     }
     tell(&all, seconds);
     return well && all.broken == 0;
@@ -179,28 +221,66 @@ static int mode_find(const char *name)
     return -1;
 }
 
-static bool live_list(const char *path)
+/* In a process of its own. */
+static void live_apart(enum world_mode mode, uint64_t seed, struct tally *shared)
 {
-    struct tally tally = {0};
-    char line[1024], name[32];
+    char violation[OS_SIM_WORDS];
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!live(mode, seed, NULL, shared, violation))
+            tell_broken(mode, seed, violation);
+        _exit(0); /* exit(3) would take the file that both read back to where it is */
+    }
+    waitpid(pid, NULL, 0);
+}
+
+struct named_life {
+    enum world_mode mode;
     uint64_t seed;
+};
+
+/* Reads all of them before the first is lived: a process that ends while it shares an open file
+ * with its parent moves the place from which that reads on. Returns how many there are, or -1. */
+static int read_list(const char *path, struct named_life *lives)
+{
+    char line[1024], name[32];
+    int count = 0;
     FILE *file = fopen(path, "r");
     if (file == NULL) {
         printf("%s: %s\n", path, strerror(errno));
-        return false;
+        return -1;
     }
-    while (fgets(line, sizeof line, file) != NULL) {
+    while (fgets(line, sizeof line, file) != NULL && count < NAMED_MAX) {
+        struct named_life *life = &lives[count];
         line[strcspn(line, "#\n")] = '\0';
-        if (sscanf(line, "%31s %" SCNu64, name, &seed) == 2 && mode_find(name) >= 0)
-            live((enum world_mode)mode_find(name), seed, NULL, &tally);
-        else if (line[strspn(line, " ")] != '\0') {
+        if (line[strspn(line, " ")] == '\0')
+            continue;
+        if (sscanf(line, "%31s %" SCNu64, name, &life->seed) != 2 || mode_find(name) < 0) {
             printf("%s: expected MODE SEED, found \"%s\"\n", path, line);
-            tally.broken++;
+            count = -1;
+            break;
         }
+        life->mode = (enum world_mode)mode_find(name);
+        count++;
     }
     fclose(file);
-    tell(&tally, cpu_seconds());
-    return tally.broken == 0;
+    return count;
+}
+
+static bool live_list(const char *path)
+{
+    static struct named_life lives[NAMED_MAX];
+    struct tally *tally =
+        mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int count = read_list(path, lives);
+    if (count < 0 || tally == MAP_FAILED)
+        return false;
+    for (int i = 0; i < count; i++)
+        live_apart(lives[i].mode, lives[i].seed, tally);
+    printf("%" PRIu64 " of %d lives of %s are not broken\n", tally->lives - tally->broken, count,
+        path);
+    return tally->broken == 0 && tally->lives == (uint64_t)count;
 }
 
 /* --- the command line --- */
@@ -260,8 +340,9 @@ int main(int argc, char **argv)
     if (!options.one)
         return live_many(&options) ? 0 : 1;
     struct tally tally = {0};
-    for (int mode = 0; mode < WORLD_MODE_COUNT; mode++)
+    char violation[OS_SIM_WORDS];
+    for (int mode = 0; mode < WORLD_MODE_COUNT && tally.broken == 0; mode++)
         if (options.mode < 0 || options.mode == mode)
-            live((enum world_mode)mode, options.first, stdout, &tally);
+            live((enum world_mode)mode, options.first, stdout, &tally, violation);
     return tally.broken == 0 ? 0 : 1;
 }

@@ -19,6 +19,7 @@ enum {
     MANY_WORKERS = OS_SIM_PROCESSES / 4, /* at a time */
     /* A life with so many of them has been troubled enough. */
     WORKERS_ENOUGH = 500,
+    WANTED_ENOUGH = 8, /* at a time, by TTIN */
     LINES_ENOUGH = 10000,
     /* Calls that an idle day may take: one reader that looks twice, and no more. */
     IDLE_CALLS_MAX = 40,
@@ -41,6 +42,14 @@ enum trait {
     TRAIT_CLOSES_OUTPUT,
     TRAIT_ORPHANS,
     TRAIT_LEAVES_GROUP,
+    TRAIT_READY_LATE,
+    TRAIT_MUTE,
+    TRAIT_SPEAKS_ODDLY,
+    TRAIT_BABBLES,
+    TRAIT_WANTS_MORE,
+    TRAIT_MEDDLES,
+    TRAIT_CLEARS_AWAY,
+    TRAIT_SHUTS_DOWN,
     TRAIT_COUNT,
 };
 
@@ -85,12 +94,28 @@ static bool has(struct world *world, enum trait trait)
 
 /* --- the workers --- */
 
+/* How it says that it is ready. */
+static void draw_voice(struct world *world, struct os_sim_temper *temper)
+{
+    static const uint32_t odd[] = {OS_SIM_SAYS_TWICE, OS_SIM_HELPER_SAYS, OS_SIM_HELPER_LEAVES};
+    static const uint32_t mute[] = {OS_SIM_SAYS_NOTHING, OS_SIM_GIVES_UP};
+    if (has(world, TRAIT_READY_LATE))
+        temper->ready_ms = draw(world, 5 * SECOND);
+    if (has(world, TRAIT_SPEAKS_ODDLY))
+        temper->word = (enum os_sim_word)draw_of(world, odd, COUNT(odd));
+    if (has(world, TRAIT_MUTE))
+        temper->word = (enum os_sim_word)draw_of(world, mute, COUNT(mute));
+    temper->babbles = has(world, TRAIT_BABBLES);
+    if (has(world, TRAIT_WANTS_MORE))
+        temper->more_ms = draw(world, 10 * SECOND);
+}
+
 static void born(struct os_sim *sim, struct os_sim_process *process)
 {
     struct world *world = sim->context;
     struct os_sim_temper *temper = &process->temper;
     *temper = (struct os_sim_temper){.answer_ms = 3, .accept_ms = 1};
-    if (world->good)
+    if (world->good || sim->spawned > WORKERS_ENOUGH)
         return;
     if (has(world, TRAIT_SLOW_BOOT))
         temper->boot_ms = draw(world, 900);
@@ -126,6 +151,11 @@ static void born(struct os_sim *sim, struct os_sim_process *process)
         temper->orphan_ms = sim->process_bound < OS_SIM_PROCESSES / 2 ? orphan_ms : 0;
     }
     temper->leaves_group = has(world, TRAIT_LEAVES_GROUP);
+    if (sim->settings.ready != OS_SIM_READY_ALIVE)
+        draw_voice(world, temper);
+    temper->meddles = has(world, TRAIT_MEDDLES);
+    temper->clears_away = has(world, TRAIT_CLEARS_AWAY);
+    temper->shuts_down = has(world, TRAIT_SHUTS_DOWN);
 }
 
 /* --- calls that fail --- */
@@ -162,7 +192,8 @@ static const struct os_fault_way *choose_fault(struct os_fault *fault, enum os_c
         return NULL;
     os_sim_tell(&world->sim, "FAULT %s: %s", os_fault_call_name(call), way->name);
     os_sim_fault_struck(&world->sim, call);
-    if (os_sim_chance(world->choice, 8)) {
+    /* A storm never keeps itself up. */
+    if (world->sim.now >= world->storm_until && os_sim_chance(world->choice, 8)) {
         world->storm = way;
         world->storm_until = world->sim.now + draw(world, MINUTE);
     }
@@ -235,6 +266,27 @@ static void kill_worker(struct world *world)
     os_sim_process_signal(&world->sim, worker, signal);
 }
 
+/* Somebody speaks for a worker who may not: a stranger, a sibling, or who has just ended. */
+static void pester(struct world *world)
+{
+    struct os_sim *sim = &world->sim;
+    const struct os_sim_process *worker = some_worker(world);
+    if (worker == NULL || worker->notify[0] == '\0')
+        return;
+    const struct os_sim_process *sender = &sim->processes[draw(world, sim->process_bound)];
+    if (sender->state == OS_SIM_RUNNING && sender != worker && sender->parent != worker->pid)
+        os_sim_send(sim, sender, worker->notify, "READY=1", 7);
+}
+
+static void scale(struct world *world)
+{
+    bool more = os_sim_chance(world->choice, 2);
+    if (!more)
+        os_sim_signal(&world->sim, SIGTTOU);
+    else if (world->sim.rollouts.wanted < WANTED_ENOUGH)
+        os_sim_signal(&world->sim, SIGTTIN);
+}
+
 static void act(struct os_sim *sim, void *context);
 
 static void act_again(struct world *world)
@@ -247,13 +299,13 @@ static void finish(struct world *world);
 
 static void act(struct os_sim *sim, void *context)
 {
-    static const uint32_t noise[] = {SIGWINCH, SIGCHLD, SIGUSR1, SIGCONT, SIGTTIN};
+    static const uint32_t noise[] = {SIGWINCH, SIGCHLD, SIGUSR1, SIGCONT, SIGUSR2};
     struct world *world = context;
     if (world->acts_left-- == 0) {
         finish(world);
         return;
     }
-    switch (draw(world, 12)) {
+    switch (draw(world, 15)) {
     case 0:
     case 1:
     case 2:
@@ -284,6 +336,13 @@ static void act(struct os_sim *sim, void *context)
     case 11:
         if (os_sim_chance(world->choice, 8))
             os_sim_signal(sim, SIGTERM);
+        break;
+    case 12:
+    case 13:
+        scale(world);
+        break;
+    case 14:
+        pester(world);
         break;
     }
     act_again(world);
@@ -377,6 +436,7 @@ static void heal(struct world *world)
         worker->write_at = OS_SIM_NEVER;
         if (!worker->draining)
             worker->end_at = OS_SIM_NEVER;
+        os_sim_say_again(sim, worker);
         os_sim_process_signal(sim, worker, SIGCONT);
     }
 }
@@ -423,6 +483,7 @@ static void draw_world(struct world *world)
     world->sim.between_in = world->gap == 0 ? UINT64_MAX : 1 + draw(world, world->gap);
     world->good = false;
     world->storm = NULL;
+    world->storm_until = 0;
     os_fault_init(&world->fault, &world->sim.os);
     world->fault.choose = choose_fault;
     world->fault.context = world;
@@ -445,7 +506,7 @@ static void tell_world(struct world *world)
 {
     for (int i = 0; i < world->configuration.argc; i++)
         os_sim_tell(&world->sim, "%s%s", i > 0 ? "    " : "", world->configuration.argv[i]);
-    os_sim_tell(&world->sim, "traits %04x, pace %u ms, %u acts, interruptions every %u calls",
+    os_sim_tell(&world->sim, "traits %08x, pace %u ms, %u acts, interruptions every %u calls",
         world->traits, world->pace_ms, world->acts_left, world->gap);
 }
 

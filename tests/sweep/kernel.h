@@ -110,12 +110,16 @@ struct kernel_scenario {
     bool stale_file;    /* at the unix path when it starts */
     bool locked;        /* and the directory of that path is, by somebody else */
     bool stubborn;      /* HUP does not end its workers */
+    bool meddling;      /* they spoil the listeners */
     unsigned listeners; /* how many there are; 0: two */
     bool has_no_path;   /* none of them is a unix socket with a path */
     uint32_t uid;       /* of the workers, where not 0 */
     int status;         /* with which it ends, when it is to end by itself */
     void (*play)(struct kernel_run *run); /* NULL: nothing after the start */
 };
+
+/* What a master calls "socket", too. */
+#define KERNEL_SECOND_NAME "socket.socketmaster"
 
 extern const struct kernel_scenario kernel_scenarios[];
 extern const size_t kernel_scenario_count;

@@ -195,15 +195,17 @@ static int lifted(int fd)
     return high;
 }
 
-/* The kind of file that a master leaves that was killed. */
+/* The kind of file that a master leaves that was killed, with both its names. */
 static bool leave_stale_file(struct kernel_run *run)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat status;
+    char second[KERNEL_PATH];
     kernel_path(run, "socket", address.sun_path);
+    kernel_path(run, KERNEL_SECOND_NAME, second);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     bool left = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
-                stat(address.sun_path, &status) == 0;
+                stat(address.sun_path, &status) == 0 && link(address.sun_path, second) == 0;
     close(fd);
     if (left)
         run->stale_inode = status.st_ino;

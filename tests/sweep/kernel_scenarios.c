@@ -112,6 +112,7 @@ static const char *const stubborn[] = {"-stop=500", "-kill=group", NULL};
 static const char *const group[] = {"-kill=group", "-output=inherit", NULL};
 static const char *const passed[] = {
     "-listen=fd://0?nonblock=true", "-listen=fd://web", "-listen=fd://gram", NULL};
+static const char *const nonblock[] = {"-listen=tcp://127.0.0.1:0?nonblock=true", NULL};
 static const char *const names[] = {"-listen=tcp://localhost:http",
     "-listen=tcp6://[fe80::1%25lo]:0?freebind=true",
     "-listen=udp://localhost:domain?nonblock=true&rcvbuf=8192", NULL};
@@ -127,6 +128,7 @@ const struct kernel_scenario kernel_scenarios[] = {
     {.name = "start", .faults_from_birth = true, .stale_file = true, .locked = true},
     {.name = "reload", .play = reload},
     {.name = "failed-reload", .play = reload_broken},
+    {.name = "meddling", .options = nonblock, .meddling = true, .listeners = 3, .play = reload},
     {.name = "storm", .play = storm},
     {.name = "stop", .play = stop},
     {.name = "stop-in-the-middle", .play = stop_in_the_middle},

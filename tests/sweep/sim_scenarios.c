@@ -37,6 +37,26 @@ static void noise(struct os_sim *sim, void *context)
     os_sim_signal(sim, SIGWINCH);
 }
 
+static void more(struct os_sim *sim, void *context)
+{
+    (void)context;
+    os_sim_signal(sim, SIGTTIN);
+}
+
+static void fewer(struct os_sim *sim, void *context)
+{
+    (void)context;
+    os_sim_signal(sim, SIGTTOU);
+}
+
+/* One of them ends as if it had a fault of its own. */
+static void crash(struct os_sim *sim, void *context)
+{
+    (void)context;
+    if (os_sim_worker_count(sim) > 0)
+        os_sim_process_signal(sim, os_sim_worker(sim, 0), SIGSEGV);
+}
+
 static void storm(struct os_sim *sim, void *context)
 {
     uint64_t at = sim->now - OS_SIM_START_MS;
@@ -78,6 +98,12 @@ static const struct sim_act reloading_and_stopping[] = {
 static const struct sim_act flooding[] = {{SIM_SERVES + 100, stall}, {SIM_ACTS, reload},
     {SIM_ACTS + SECOND, flow}, {SIM_ACTS + 2 * SECOND, reload}, {0, NULL}};
 
+static const struct sim_act crashing[] = {
+    {SIM_ACTS, crash}, {SIM_ACTS + 2 * SECOND, crash}, {0, NULL}};
+/* As many more as fewer, even where signals that wait merge. */
+static const struct sim_act growing[] = {
+    {SIM_ACTS, more}, {SIM_ACTS + SECOND, reload}, {SIM_ACTS + 2 * SECOND, fewer}, {0, NULL}};
+
 /* --- workers --- */
 
 const struct os_sim_temper sim_good = {.boot_ms = 5, .accept_ms = 1, .answer_ms = 3};
@@ -103,6 +129,24 @@ static const struct os_sim_temper leaves_orphans = {
 static const struct os_sim_temper closes_output = {
     .boot_ms = 5, .accept_ms = 1, .answer_ms = 3, .write_ms = 300, .closes_output = true};
 
+static const struct os_sim_temper says_late = {
+    .boot_ms = 5, .accept_ms = 1, .answer_ms = 3, .ready_ms = 200, .more_ms = SECOND};
+static const struct os_sim_temper says_twice = {
+    .boot_ms = 5, .accept_ms = 1, .answer_ms = 3, .word = OS_SIM_SAYS_TWICE, .babbles = true};
+static const struct os_sim_temper helper_says = {
+    .boot_ms = 5, .accept_ms = 1, .answer_ms = 3, .word = OS_SIM_HELPER_SAYS};
+static const struct os_sim_temper says_nothing = {
+    .boot_ms = 5, .accept_ms = 1, .answer_ms = 3, .word = OS_SIM_SAYS_NOTHING};
+static const struct os_sim_temper gives_up = {
+    .boot_ms = 5, .accept_ms = 1, .answer_ms = 3, .word = OS_SIM_GIVES_UP};
+
+static const struct os_sim_temper meddles = {.boot_ms = 5,
+    .accept_ms = 1,
+    .answer_ms = 3,
+    .meddles = true,
+    .clears_away = true,
+    .shuts_down = true};
+
 /* --- command lines --- */
 
 static const char *const plain[] = {
@@ -123,6 +167,20 @@ static const char *const inherit[] = {
 static const char *const group[] = {
     "-listen=tcp://127.0.0.1:8080", "-kill=group", "-stop=500", "-stop-signal=QUIT", NULL};
 static const char *const draining[] = {"-listen=tcp://127.0.0.1:8080", "-max-draining=1", NULL};
+static const char *const shared[] = {"-listen=tcp://127.0.0.1:8080?nonblock=true",
+    "-listen=unix://" SIM_STALE_PATH "?nonblock=true", NULL};
+static const char *const notify[] = {
+    "-listen=tcp://127.0.0.1:8080", "-ready=notify", "-ready-timeout=2000", NULL};
+static const char *const notify_user[] = {"-listen=tcp://127.0.0.1:8080", "-ready=notify",
+    "-ready-timeout=2000", "-user=nobody:nogroup", NULL};
+static const char *const notify_fd[] = {
+    "-listen=tcp://127.0.0.1:8080", "-ready=fd", "-ready-timeout=2000", NULL};
+static const char *const pool[] = {"-listen=tcp://127.0.0.1:8080", "-workers=3", "-rollout=smooth",
+    "-max-starting=1", "-hold=50", NULL};
+static const char *const notify_pool[] = {
+    "-listen=tcp://127.0.0.1:8080", "-workers=2", "-ready=notify", "-ready-timeout=2000", NULL};
+static const char *const respawn[] = {
+    "-listen=tcp://127.0.0.1:8080", "-workers=2", "-respawn", NULL};
 
 const struct sim_scenario sim_scenarios[] = {
     /* starts */
@@ -192,6 +250,14 @@ const struct sim_scenario sim_scenarios[] = {
         .acts = reloading,
         .later = &not_executed,
         .reloads_fail = true},
+    {.name = "meddling",
+        .options = shared,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true,
+        .stale_file = true,
+        .acts = reloading,
+        .first = &meddles,
+        .later = &meddles},
     {.name = "storm", .options = plain, .output = OS_OUTPUT_REOPENED, .acts = storming},
     {.name = "draining",
         .options = draining,
@@ -199,6 +265,54 @@ const struct sim_scenario sim_scenarios[] = {
         .acts = storming,
         .first = &slow,
         .later = &slow},
+    /* workers that say when they are ready */
+    {.name = "notify",
+        .options = notify,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true,
+        .acts = reloading,
+        .first = &says_twice,
+        .later = &helper_says},
+    {.name = "notify-user",
+        .options = notify_user,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true,
+        .acts = reloading_and_stopping,
+        .first = &helper_says,
+        .later = &says_late},
+    {.name = "failed-notify",
+        .options = notify,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = reloading,
+        .later = &says_nothing,
+        .reloads_fail = true},
+    {.name = "ready-fd",
+        .options = notify_fd,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true,
+        .acts = reloading,
+        .first = &says_twice,
+        .later = &says_late},
+    {.name = "failed-ready-fd",
+        .options = notify_fd,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = reloading,
+        .later = &gives_up,
+        .reloads_fail = true},
+    /* pools */
+    {.name = "pool",
+        .options = pool,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true,
+        .acts = reloading},
+    {.name = "failed-pool",
+        .options = notify_pool,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = reloading,
+        .later = &says_nothing,
+        .reloads_fail = true},
+    {.name = "respawn", .options = respawn, .output = OS_OUTPUT_REOPENED, .acts = crashing},
+    {.name = "more-and-fewer", .options = pool, .output = OS_OUTPUT_REOPENED, .acts = growing},
     /* stops */
     {.name = "stop", .options = plain, .output = OS_OUTPUT_REOPENED, .acts = stopping},
     {.name = "stop-in-the-middle",

@@ -148,13 +148,15 @@ static void begin(
     run->page->left_open = 0;
     if (run->scenario->stubborn)
         make_file(run, WORKER_STUBBORN_FILE, "");
+    if (run->scenario->meddling)
+        make_file(run, WORKER_MEDDLING_FILE, "");
 }
 
 /* Whatever is left is ended, so that the next run begins anew. */
 static void end(struct kernel_run *run)
 {
-    static const char *const names[] = {
-        "socket", "log", WORKER_BROKEN_FILE, WORKER_STUBBORN_FILE, NULL};
+    static const char *const names[] = {"socket", KERNEL_SECOND_NAME, "log", WORKER_BROKEN_FILE,
+        WORKER_STUBBORN_FILE, WORKER_MEDDLING_FILE, NULL};
     if (run->master > 0 && !run->ended)
         kill(run->master, SIGKILL);
     for (size_t i = 0; i < run->worker_count; i++)
@@ -276,9 +278,16 @@ static const char *scenario_missing(size_t scenario)
     return kernel_scenarios[scenario].missing != NULL ? kernel_scenarios[scenario].missing() : NULL;
 }
 
+/* Calls of what is built, and not put in yet. */
+static bool is_uncalled(enum os_call call)
+{
+    return call == OS_CALL_PROCESS_LOOK || call == OS_CALL_DATAGRAM_RECEIVE ||
+           call == OS_CALL_DIRECTORY_MAKE || call == OS_CALL_DIRECTORY_REMOVE;
+}
+
 static const char *way_missing(const struct os_fault_way *way)
 {
-    if (way->call == OS_CALL_IS_NONBLOCKING)
+    if (is_uncalled(way->call))
         return "nothing in the program calls it";
     return NULL;
 }

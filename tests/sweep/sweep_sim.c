@@ -88,7 +88,7 @@ static void born(struct os_sim *sim, struct os_sim_process *process)
 {
     const struct sim_world *world = sim->context;
     const struct os_sim_temper *temper =
-        process->author == 0 ? world->scenario->first : world->scenario->later;
+        process->author < world->config.workers ? world->scenario->first : world->scenario->later;
     bool lifted = sim->now >= OS_SIM_START_MS + SIM_LIFT;
     process->temper = temper != NULL && !lifted ? *temper : sim_good;
 }
@@ -124,16 +124,8 @@ static void configure(struct sim_world *world)
 
 static void begin_simulation(struct sim_world *world)
 {
-    const struct config *config = &world->config;
-    const struct os_sim_settings settings = {
-        .start_ms = config->start_ms,
-        .stop_ms = config->stop_ms,
-        .stop_signal = config->stop_signal,
-        .max_draining = config->max_draining,
-        .kill_group = config->kill_group,
-        .relayed = !config->output_inherit,
-        .syslog = config->syslog,
-    };
+    struct os_sim_settings settings;
+    os_sim_settings_read(&settings, &world->config);
     struct os_sim *sim = &world->sim;
     os_sim_choice_seed(&world->choice, 1);
     os_sim_init(sim, &settings, &world->choice);
@@ -167,9 +159,13 @@ static void leave_stale_file(struct os_sim *sim)
     struct sockaddr_un *local = any;
     local->sun_family = AF_UNIX;
     snprintf(local->sun_path, sizeof local->sun_path, "%s", SIM_STALE_PATH);
-    sim->os.close(&sim->os, bound_socket(&sim->os, AF_UNIX, &address));
+    int fd = bound_socket(&sim->os, AF_UNIX, &address);
+    int pin = sim->os.file_pin(&sim->os, SIM_STALE_PATH);
+    sim->os.file_pinned_link(&sim->os, pin, SIM_STALE_PATH ".socketmaster");
+    sim->os.close(&sim->os, pin);
+    sim->os.close(&sim->os, fd);
     for (int i = 0; i < OS_SIM_PATHS; i++)
-        if (strcmp(sim->paths[i].path, SIM_STALE_PATH) == 0)
+        if (strncmp(sim->paths[i].path, SIM_STALE_PATH, strlen(SIM_STALE_PATH)) == 0)
             sim->paths[i].made = false;
 }
 
@@ -339,8 +335,6 @@ static const char *scenario_missing(size_t scenario)
 
 static const char *way_missing(const struct os_fault_way *way)
 {
-    if (way->call == OS_CALL_IS_NONBLOCKING)
-        return "nothing in the program calls it";
     if (way->call == OS_CALL_CLOCK_MS)
         return "the clock is the simulator's own to move";
     if (way->kind == OS_FAULT_CHILD_KILLED)

@@ -37,6 +37,7 @@ static struct {
     socklen_t director_length;
     struct worker_message message;
     int listener_count;
+    bool meddles;
 } worker;
 
 static void tell(enum worker_said said, int signal)
@@ -117,8 +118,32 @@ static int count_listeners(void)
     return count;
 }
 
+static void meddle(void)
+{
+    for (int fd = FIRST_LISTENER; fd < FIRST_LISTENER + worker.listener_count; fd++) {
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) ^ O_NONBLOCK);
+        (void)listen(fd, 1);
+    }
+}
+
+static void clear_away(void)
+{
+    for (int fd = FIRST_LISTENER; fd < FIRST_LISTENER + worker.listener_count; fd++) {
+        struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+        socklen_t length = sizeof address;
+        if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+            continue;
+        if (address.ss_family == AF_UNIX)
+            unlink((const char *)&address + offsetof(struct sockaddr_un, sun_path));
+        else
+            (void)shutdown(fd, SHUT_RDWR);
+    }
+}
+
 _Noreturn static void leave(int status)
 {
+    if (worker.meddles)
+        clear_away();
     write_all("bye", 3);
     _exit(status);
 }
@@ -205,6 +230,9 @@ int main(int argc, char **argv)
     open_channel(argv[1]);
     worker.message.run = (uint32_t)strtoul(argv[2], NULL, 10);
     worker.listener_count = count_listeners();
+    worker.meddles = access(WORKER_MEDDLING_FILE, F_OK) == 0;
+    if (worker.meddles)
+        meddle();
     if (!worker.message.broken)
         write_all("hello\n", 6);
     tell(WORKER_STARTED, 0);

@@ -48,5 +48,8 @@ enum {
 /* Files in the directory where it starts. */
 #define WORKER_BROKEN_FILE "broken"     /* it ends at once */
 #define WORKER_STUBBORN_FILE "stubborn" /* HUP does not end it */
+/* It turns the blocking mode of its listeners round and cuts their backlogs, and as it leaves it
+ * removes their files and shuts down those of tcp. */
+#define WORKER_MEDDLING_FILE "meddling"
 
 #endif

@@ -111,7 +111,14 @@ static inline void describe_config(struct text *text)
     for (size_t i = 0; i < config.listener_count; i++)
         if (!config.listeners_default)
             add_span_setting(text, "listen", config.listeners[i].source);
+    add_number_setting(text, "workers", config.workers, 1);
+    add_number_setting(text, "respawn", config.respawn, false);
+    add_number_setting(text, "ready", config.ready, CLI_READY_ALIVE);
     add_number_setting(text, "start", config.start_ms, 3000);
+    add_number_setting(text, "ready-timeout", config.ready_timeout_ms, 60000);
+    add_number_setting(text, "smooth", config.smooth, false);
+    add_number_setting(text, "max-starting", config.max_starting, 0);
+    add_number_setting(text, "hold", config.hold_ms, 0);
     if (config.stop_signal != SIGHUP)
         add_setting(text, "stop-signal", cli_signal_name(config.stop_signal));
     add_number_setting(text, "stop", config.stop_ms, 0);

@@ -33,17 +33,21 @@ static const char *const event_names[CORE_EVENT_COUNT] = {
     [CORE_SPAWN_FAILED] = "spawn-failed",   /* SLOT ERRNO */
     [CORE_EXECUTED] = "executed",           /* SLOT */
     [CORE_EXEC_FAILED] = "exec-failed",     /* SLOT ERRNO */
+    [CORE_READY_SAID] = "says-ready",       /* SLOT */
+    [CORE_READY_EXTENDED] = "extends",      /* SLOT MILLISECONDS */
+    [CORE_READY_LOST] = "loses",            /* SLOT */
     [CORE_EXITED] = "exited",               /* SLOT STATUS; "killed" is SLOT SIGNAL */
     [CORE_SIGNAL_FAILED] = "signal-failed", /* SLOT ERRNO */
     [CORE_START] = "start",
     [CORE_RELOAD] = "reload",
-    [CORE_STOP] = "stop", /* SIGNAL */
+    [CORE_STOP] = "stop",   /* SIGNAL */
+    [CORE_SCALE] = "scale", /* WORKERS */
     [CORE_TICK] = "tick",
 };
 
 /* How a line is shown: its name, and a letter for each thing that goes with it. s: slot (it is
- * about a worker), g: generation, t: elapsed, n: number, N: number as a signal, e: how it ended, f:
- * why it failed, x: step and errno. */
+ * about a worker), g: generation, t: elapsed, n: number, N: number as a signal, v: how many serve,
+ * e: how it ended, f: why it failed, x: step and errno. */
 static const struct {
     const char *name;
     const char *with;
@@ -55,6 +59,8 @@ static const struct {
     [CORE_SAY_FORWARDED] = {"forwarded", "sN"},
     [CORE_SAY_KILLED_LATE] = {"late", "st"},
     [CORE_SAY_KILLED_SURPLUS] = {"surplus", "sn"},
+    [CORE_SAY_LATE] = {"not-ready", "st"},
+    [CORE_SAY_LOST] = {"mute", "st"},
     [CORE_SAY_ENDED] = {"ended", "set"},
     [CORE_SAY_NOT_SPAWNED] = {"not-spawned", "sx"},
     [CORE_SAY_NOT_EXECUTED] = {"not-executed", "sx"},
@@ -63,7 +69,11 @@ static const struct {
     [CORE_SAY_RELOAD_REFUSED] = {"refused", ""},
     [CORE_SAY_RELOAD_COVERED] = {"covered", ""},
     [CORE_SAY_ROLLOUT_DONE] = {"done", "gt"},
-    [CORE_SAY_ROLLOUT_FAILED] = {"failed", "gftn"},
+    [CORE_SAY_ROLLOUT_FAILED] = {"failed", "gftv"},
+    [CORE_SAY_REPLACING] = {"replacing", "gtn"},
+    [CORE_SAY_SCALED] = {"scaled", "n"},
+    [CORE_SAY_SCALE_LATER] = {"scale-later", "n"},
+    [CORE_SAY_SCALE_REFUSED] = {"scale-refused", "n"},
     [CORE_SAY_STOP_ASKED] = {"stopping", "N"},
     [CORE_SAY_EXITING] = {"exiting", "n"},
     [CORE_SAY_ILLEGAL] = {"illegal", ""},
@@ -72,7 +82,11 @@ static const struct {
 static const char *const failure_names[CORE_FAILURE_COUNT] = {
     [CORE_FAILURE_NONE] = "none",
     [CORE_FAILURE_NOT_STARTED] = "not-started",
+    [CORE_FAILURE_KILLED] = "killed",
     [CORE_FAILURE_ENDED] = "ended",
+    [CORE_FAILURE_ENDED_READY] = "ended-ready",
+    [CORE_FAILURE_LATE] = "late",
+    [CORE_FAILURE_LOST] = "lost",
     [CORE_FAILURE_NO_SLOT] = "no-slot",
 };
 
@@ -86,10 +100,14 @@ static struct {
     uint64_t generations[LIMIT_SLOTS];
 } world;
 
-/* In the slots that were never used stands what would do the most harm if it were looked at. */
+/* What was there before must not matter; and in the slots that were never used stands what would do
+ * the most harm if it were looked at. */
 static inline void world_begin(const struct core_settings *settings)
 {
+    enum { GARBAGE = 0xa5 };
+
     memset(&world, 0, sizeof world);
+    memset(&world.core, GARBAGE, offsetof(struct core, workers));
     for (unsigned slot = 0; slot < LIMIT_SLOTS; slot++)
         world.core.workers[slot] =
             (struct core_worker){.state = slot % 2 ? CORE_WORKER_READY : CORE_WORKER_DRAINING,
@@ -98,31 +116,118 @@ static inline void world_begin(const struct core_settings *settings)
     core_init(&world.core, settings);
 }
 
+/* Workers in this state, of all generations. */
+static inline unsigned count_state(enum core_worker_state state)
+{
+    return world.core.young[state] + world.core.old[state];
+}
+
+static inline unsigned count_starting(const unsigned *counts)
+{
+    return counts[CORE_WORKER_SPAWNING] + counts[CORE_WORKER_EXECUTING] +
+           counts[CORE_WORKER_STARTING];
+}
+
+/* What the core counts is what there is. */
+static inline void check_counts(void)
+{
+    unsigned young[CORE_WORKER_STATE_COUNT] = {0}, old[CORE_WORKER_STATE_COUNT] = {0};
+    unsigned living = 0;
+
+    for (unsigned slot = 0; slot < world.core.slot_bound; slot++) {
+        const struct core_worker *worker = &world.core.workers[slot];
+
+        if (worker->state == CORE_WORKER_NONE)
+            continue;
+        (worker->generation == world.core.generation ? young : old)[worker->state]++;
+        living++;
+    }
+    assert_int_equal(world.core.living, living);
+    assert_memory_equal(world.core.young, young, sizeof young);
+    assert_memory_equal(world.core.old, old, sizeof old);
+}
+
 /* What holds after every event. */
 static inline void check_state(void)
 {
-    unsigned living = 0;
+    const struct core *core = &world.core;
+    bool rolling = core->phase == CORE_FIRST || core->phase == CORE_ROLLING;
+    unsigned young = count_starting(core->young);
+    unsigned starting = young + count_starting(core->old);
+    unsigned ready = count_state(CORE_WORKER_HELD) + count_state(CORE_WORKER_READY);
 
-    for (unsigned slot = 0; slot < world.core.slot_bound; slot++)
-        living += world.core.workers[slot].state != CORE_WORKER_NONE;
-    assert_int_equal(world.core.living, living);
-    assert_int_equal(core_find(&world.core, GHOST_PID), -1);
-    /* A reload waits for the end of a rollout, and for nothing else (rules R9, G1). */
-    if (world.core.reload_pending)
-        assert_true(world.core.phase == CORE_FIRST || world.core.phase == CORE_ROLLING);
+    check_counts();
+    assert_int_equal(core_find(core, GHOST_PID), -1);
+    /* What waits for the end of a rollout waits for nothing else (rules R9, G1). */
+    if (core->reload_pending || core->scale_pending)
+        assert_true(rolling);
+    if (core->due_count)
+        assert_true(core->phase == CORE_SERVING || core->phase == CORE_ROLLING);
+    assert_true(core->due_count <= core->settings.workers);
+    if (rolling && core->settings.smooth) {
+        /* Rule R5. */
+        assert_true(young <= core->settings.max_starting);
+        assert_true(starting + ready <= core->settings.workers + core->settings.max_starting);
+    }
+    if (!rolling)
+        assert_int_equal(count_state(CORE_WORKER_HELD), 0);
+}
+
+/* A rollout that failed names who is to blame: it is the worker of this event, or the one that was
+ * just said not to be ready. */
+static inline void check_blame(
+    const struct core_event *event, const struct core_action *action, bool late, int64_t pid)
+{
+    bool not_started = event->kind == CORE_SPAWN_FAILED || event->kind == CORE_EXEC_FAILED;
+
+    switch (action->failure) {
+    case CORE_FAILURE_NOT_STARTED:
+        assert_true(not_started);
+        assert_int_equal(action->step, event->step);
+        assert_int_equal(action->number, event->number);
+        break;
+    case CORE_FAILURE_KILLED:
+    case CORE_FAILURE_ENDED:
+    case CORE_FAILURE_ENDED_READY:
+        assert_int_equal(event->kind, CORE_EXITED);
+        assert_int_equal(action->number, event->number);
+        assert_int_equal(action->signalled, event->signalled);
+        break;
+    case CORE_FAILURE_LATE:
+    case CORE_FAILURE_LOST:
+        assert_int_equal(event->kind, CORE_TICK);
+        assert_true(late);
+        break;
+    case CORE_FAILURE_NO_SLOT:
+        assert_int_equal(action->slot, 0);
+        assert_int_equal(action->pid, 0);
+        return;
+    case CORE_FAILURE_NONE:
+    case CORE_FAILURE_COUNT:
+    default:
+        fail_msg("a rollout failed without a reason");
+    }
+    if (event->kind != CORE_TICK)
+        assert_int_equal(action->slot, event->slot);
+    assert_int_equal(action->pid, pid);
 }
 
 /* What holds for every list of actions: a signal goes to a process that is there (rule G4), and who
  * is spoken of is who it was. `ended` is the pid of the worker that this event took away, or 0. */
 static inline void check_actions(const struct core_event *event, int64_t ended)
 {
+    unsigned late = LIMIT_SLOTS;
+    bool retired = false, scaled = false;
+
     assert_true(world.actions.count <= CORE_ACTIONS_MAX);
     for (size_t i = 0; i < world.actions.count; i++) {
         const struct core_action *action = &world.actions.list[i];
+        int64_t pid = ended && action->slot == event->slot ? ended : world.pids[action->slot];
 
         switch (action->kind) {
         case CORE_DO_SPAWN:
             assert_int_equal(world.pids[action->slot], 0);
+            assert_in_range(action->generation, 1, world.core.generation);
             world.generations[action->slot] = action->generation;
             break;
         case CORE_DO_SIGNAL:
@@ -131,17 +236,25 @@ static inline void check_actions(const struct core_event *event, int64_t ended)
             assert_int_equal(action->generation, world.generations[action->slot]);
             break;
         case CORE_DO_SAY:
+            retired |= action->say == CORE_SAY_RETIRED;
+            scaled |= action->say == CORE_SAY_SCALED;
+            if (action->say == CORE_SAY_LATE || action->say == CORE_SAY_LOST)
+                late = action->slot;
+            if (action->say == CORE_SAY_ROLLOUT_FAILED)
+                check_blame(event, action, action->slot == late, pid);
             if (says[action->say].with[0] != 's')
                 break;
             assert_int_equal(action->generation, world.generations[action->slot]);
-            assert_int_equal(action->pid,
-                ended && action->slot == event->slot ? ended : world.pids[action->slot]);
+            assert_int_equal(action->pid, pid);
             break;
         case CORE_DO_EXIT:
             assert_int_equal(i + 1, world.actions.count);
             break;
         }
     }
+    /* Who is retired is not missed (rules I2, R5). */
+    if (retired && !scaled)
+        assert_true(count_state(CORE_WORKER_READY) >= world.core.settings.workers);
 }
 
 static inline void world_step(const struct core_event *event)
@@ -209,6 +322,8 @@ static inline void append_say(char *text, const struct core_action *action)
             append(text, "+%" PRIu64, action->elapsed);
         else if (*with == 'n')
             append(text, "%d", action->number);
+        else if (*with == 'v')
+            append(text, "%u", action->serving);
         else if (*with == 'N')
             append(text, "%s", signal_name(action->number));
         else if (*with == 'f')
@@ -265,6 +380,7 @@ static inline struct core_event read_event(const char *line)
     assert_int_not_equal(event.kind, CORE_EVENT_COUNT);
     event.slot = event.kind < CORE_WORKER_EVENT_COUNT ? (unsigned)first : 0;
     event.number = event.kind < CORE_WORKER_EVENT_COUNT ? second : first;
+    event.milliseconds = event.kind == CORE_READY_EXTENDED ? (uint64_t)second : 0;
     if (event.kind == CORE_SPAWNED)
         event.pid = second;
     return event;
@@ -313,7 +429,8 @@ static inline void run_script(const char *name, const char *script)
         run_line(name, line);
 }
 
-/* What is not set is 0; as for workers and the stop signal, that means 1 and HUP. */
+/* What is not set is 0; as for workers, how many may start, and the stop signal, that means 1, 1
+ * and HUP. */
 struct scenario {
     const char *name;
     struct core_settings settings;
@@ -326,6 +443,8 @@ static inline void run_scenario(const struct scenario *scenario)
 
     if (!settings.workers)
         settings.workers = 1;
+    if (!settings.max_starting)
+        settings.max_starting = 1;
     if (!settings.stop_signal)
         settings.stop_signal = SIGHUP;
     world_begin(&settings);
@@ -338,10 +457,13 @@ static inline void run_scenarios(const struct scenario *scenarios, size_t count)
         run_scenario(&scenarios[i]);
 }
 
+/* Answers a SPAWN; the command runs at once. */
+#define RUNS(time, slot, pid) time " spawned " slot " " pid "\n" time " executed " slot "\n"
+
 /* Beginnings. They take -start=300. */
 #define START                                                                                      \
     "1000 start -> spawn 0 g1 @-\n"                                                                \
-    "1000 spawned 0 100 -> @-\n"                                                                   \
+    "1000 spawned 0 100 -> @61000\n"                                                               \
     "1000 executed 0 -> started 0 @1301\n"
 #define FIRST_READY START "1301 tick -> ready 0 +301, done g1 +301 @-\n"
 #define RELOAD                                                                                     \

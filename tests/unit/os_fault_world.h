@@ -51,10 +51,13 @@ static void see(enum os_call call)
 INNER(pid_t, OS_CALL_PROCESS_ID, process_id, (struct os * table))
 INNER(uid_t, OS_CALL_USER_ID, user_id, (struct os * table))
 INNER(int, OS_CALL_DESCRIPTORS_SEAL, descriptors_seal, (struct os * table))
+INNER(unsigned, OS_CALL_PROCESSORS, processors, (struct os * table))
 INNER(int, OS_CALL_SIGNALS_BLOCK, signals_block, (struct os * table))
 INNER(int, OS_CALL_SIGNALS_OPEN, signals_open, (struct os * table))
 INNER(pid_t, OS_CALL_REAP, reap, (struct os * table, int *status))
 INNER(int, OS_CALL_KILL_GROUP, kill_group, (struct os * table, pid_t pid, int signal))
+INNER(int, OS_CALL_PROCESS_LOOK, process_look,
+    (struct os * table, pid_t pid, struct os_process *process))
 INNER(int, OS_CALL_PIPE_OPEN, pipe_open, (struct os * table, int ends[2]))
 INNER(int, OS_CALL_CLOSE, close, (struct os * table, int fd))
 INNER(int, OS_CALL_NULL_OPEN, null_open, (struct os * table))
@@ -80,6 +83,8 @@ INNER(int, OS_CALL_SOCKET_CONNECT, socket_connect,
     (struct os * table, int fd, const struct os_address *address))
 INNER(int, OS_CALL_SOCKET_ADDRESS, socket_address,
     (struct os * table, int fd, struct os_address *address))
+INNER(ssize_t, OS_CALL_DATAGRAM_RECEIVE, datagram_receive,
+    (struct os * table, int fd, void *buffer, size_t size, pid_t *sender))
 INNER(
     int, OS_CALL_FILE_LOOK, file_look, (struct os * table, const char *path, struct os_file *file))
 INNER(int, OS_CALL_FILE_PIN, file_pin, (struct os * table, const char *path))
@@ -87,12 +92,21 @@ INNER(int, OS_CALL_FILE_PINNED_LOOK, file_pinned_look,
     (struct os * table, int pin, struct os_file *file))
 INNER(int, OS_CALL_FILE_PINNED_CHOWN, file_pinned_chown,
     (struct os * table, int pin, uid_t uid, gid_t gid))
+INNER(int, OS_CALL_SOCKET_BACKLOG, socket_backlog, (struct os * table, int fd))
+INNER(int, OS_CALL_SOCKET_IS_SHUT, socket_is_shut, (struct os * table, int fd))
+INNER(int, OS_CALL_SOCKET_DISCONNECT, socket_disconnect, (struct os * table, int fd))
+INNER(
+    int, OS_CALL_FILE_PINNED_LINK, file_pinned_link, (struct os * table, int pin, const char *path))
+INNER(int, OS_CALL_FILE_WATCH_OPEN, file_watch_open, (struct os * table))
+INNER(int, OS_CALL_FILE_WATCH_ADD, file_watch_add, (struct os * table, int watch, int pin))
 INNER(int, OS_CALL_FILE_PINNED_CHMOD, file_pinned_chmod, (struct os * table, int pin, mode_t mode))
 INNER(int, OS_CALL_FILE_REMOVE, file_remove, (struct os * table, const char *path))
 INNER(int, OS_CALL_FILE_EXECUTABLE, file_executable,
     (struct os * table, const char *directory, const char *path))
 INNER(int, OS_CALL_DIRECTORY_WRITABLE, directory_writable, (struct os * table, const char *path))
 INNER(int, OS_CALL_DIRECTORY_ENTERABLE, directory_enterable, (struct os * table, const char *path))
+INNER(int, OS_CALL_DIRECTORY_MAKE, directory_make, (struct os * table, char *path, mode_t mode))
+INNER(int, OS_CALL_DIRECTORY_REMOVE, directory_remove, (struct os * table, const char *path))
 INNER(int, OS_CALL_DIRECTORY_LOCK, directory_lock, (struct os * table, const char *path))
 INNER(ssize_t, OS_CALL_DIRECTORY_NAMES, directory_names,
     (struct os * table, const char *path, char *names, size_t size))
@@ -244,6 +258,8 @@ static int64_t use(enum os_call call)
         return os->user_id(os);
     case OS_CALL_IS_TERMINAL:
         return os->is_terminal(os, 0);
+    case OS_CALL_PROCESSORS:
+        return os->processors(os);
     case OS_CALL_DESCRIPTORS_SEAL:
         return os->descriptors_seal(os);
     case OS_CALL_SIGNALS_BLOCK:
@@ -260,6 +276,8 @@ static int64_t use(enum os_call call)
         return os->kill_process(os, PID, SIGHUP);
     case OS_CALL_KILL_GROUP:
         return os->kill_group(os, PID, SIGHUP);
+    case OS_CALL_PROCESS_LOOK:
+        return os->process_look(os, PID, NULL);
     case OS_CALL_PIPE_OPEN:
         return os->pipe_open(os, ends);
     case OS_CALL_READ:
@@ -309,6 +327,14 @@ static int64_t use(enum os_call call)
         return os->socket_connect(os, 3, NULL);
     case OS_CALL_SOCKET_ADDRESS:
         return os->socket_address(os, 3, NULL);
+    case OS_CALL_DATAGRAM_RECEIVE:
+        return os->datagram_receive(os, 3, bytes, SIZE, NULL);
+    case OS_CALL_SOCKET_BACKLOG:
+        return os->socket_backlog(os, 3);
+    case OS_CALL_SOCKET_IS_SHUT:
+        return os->socket_is_shut(os, 3);
+    case OS_CALL_SOCKET_DISCONNECT:
+        return os->socket_disconnect(os, 3);
     case OS_CALL_FILE_LOOK:
         return os->file_look(os, "/", NULL);
     case OS_CALL_FILE_PIN:
@@ -319,6 +345,12 @@ static int64_t use(enum os_call call)
         return os->file_pinned_chown(os, 3, 0, 0);
     case OS_CALL_FILE_PINNED_CHMOD:
         return os->file_pinned_chmod(os, 3, 0);
+    case OS_CALL_FILE_PINNED_LINK:
+        return os->file_pinned_link(os, 3, "/");
+    case OS_CALL_FILE_WATCH_OPEN:
+        return os->file_watch_open(os);
+    case OS_CALL_FILE_WATCH_ADD:
+        return os->file_watch_add(os, 3, 4);
     case OS_CALL_FILE_REMOVE:
         return os->file_remove(os, "/");
     case OS_CALL_FILE_EXECUTABLE:
@@ -327,6 +359,10 @@ static int64_t use(enum os_call call)
         return os->directory_writable(os, "/");
     case OS_CALL_DIRECTORY_ENTERABLE:
         return os->directory_enterable(os, "/");
+    case OS_CALL_DIRECTORY_MAKE:
+        return os->directory_make(os, bytes, 0);
+    case OS_CALL_DIRECTORY_REMOVE:
+        return os->directory_remove(os, "/");
     case OS_CALL_DIRECTORY_LOCK:
         return os->directory_lock(os, "/");
     case OS_CALL_PAUSE_MS:

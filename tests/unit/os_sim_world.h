@@ -29,6 +29,7 @@ static struct os *const os = &sim.os;
 static jmp_buf escape;
 
 /* What a master has. */
+static unsigned youngest; /* generation */
 static int listener, set, inner_set, signals;
 
 static inline void begin(void)
@@ -65,6 +66,15 @@ struct oddity {
     int leaked; /* a descriptor that it gets as well, or 0 */
 };
 
+/* With all others that wait. */
+static inline void take_signal(int signal)
+{
+    int taken[8];
+    os_sim_signal(&sim, signal);
+    os->signals_read(os, signals, taken, COUNT(taken));
+}
+
+/* A new generation was asked for. */
 static inline struct worker start_oddly(unsigned number, struct oddity oddity)
 {
     static char generation[64];
@@ -75,6 +85,9 @@ static inline struct worker start_oddly(unsigned number, struct oddity oddity)
     struct os_move moves[5];
     size_t count = 0;
     snprintf(generation, sizeof generation, "SOCKETMASTER_GENERATION=%u", number);
+    if (number > youngest && youngest > 0)
+        take_signal(SIGHUP);
+    youngest = number > youngest ? number : youngest;
     os->pipe_open(os, report);
     os->pipe_open(os, output);
     moves[count++] = (struct os_move){report[1], 9, false};
@@ -146,14 +159,6 @@ static inline void forget(struct worker worker)
     os->close(os, worker.output);
 }
 
-/* With all others that wait. */
-static inline void take_signal(int signal)
-{
-    int taken[8];
-    os_sim_signal(&sim, signal);
-    os->signals_read(os, signals, taken, COUNT(taken));
-}
-
 /* --- judgement --- */
 
 struct master {
@@ -170,6 +175,7 @@ static inline void judge_masters(const struct master *masters, size_t count)
         os_sim_choice_bytes(&choice, (const uint8_t *)"", 0);
         os_sim_init(&sim, &settings, &choice);
         sim.escape = &escape;
+        youngest = 0;
         if (setjmp(escape) == 0)
             masters[i].live();
         const char *wanted = masters[i].violates ? masters[i].violates : "";

@@ -23,13 +23,14 @@ enum {
     READ_MAX = LIMIT_LOG_LINE + 1,
 };
 
-/* Too large for the stack. Its bytes start as anything but zeros: only `kept` has to. */
+/* Too large for the stack. It starts as anything but zeros: only `kept` has to be. */
+static char unfinished_bytes[LIMIT_LOG_LINE];
 static struct childlog unfinished;
 
 static void begin(void)
 {
-    memset(&unfinished, 0xa5, sizeof unfinished);
-    unfinished.kept = 0;
+    memset(unfinished_bytes, 0xa5, sizeof unfinished_bytes);
+    unfinished = (struct childlog){.bytes = unfinished_bytes};
 }
 
 /* --- short lines, every split --- */

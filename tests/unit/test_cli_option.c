@@ -21,6 +21,8 @@ struct value_case {
 #define FAMILIES "a list of einhorn, systemd, systemd-nopid, starter and nginx, each once"
 #define ACCOUNT "LOGIN or LOGIN:GROUP"
 #define NUMBER "a number from 0 to 4294967295"
+#define WORKERS "a number from 1 to 1024"
+#define MODES "alive, notify or fd"
 #define SOCKET "an absolute path of at most 107 bytes"
 #define SIGNALS                                                                                    \
     "one of HUP INT QUIT TERM USR1 USR2 WINCH ABRT ALRM PIPE IO URG PWR PROF VTALRM XCPU XFSZ "    \
@@ -55,9 +57,48 @@ static const struct value_case value_cases[] = {
     {"max-draining", "4294967296", false, NUMBER},
     {"max-draining", "-1", false, NUMBER},
     {"max-draining", "", false, NUMBER},
+    {"workers", "1", true, ""},
+    {"workers", "2", true, " workers=2"},
+    {"workers", "1024", true, " workers=1024"},
+    {"workers", "0", false, WORKERS},
+    {"workers", "1025", false, WORKERS},
+    {"workers", "4294967295", false, WORKERS},
+    {"workers", "4294967297", false, WORKERS},
+    {"workers", "-1", false, WORKERS},
+    {"workers", "auto", false, WORKERS},
+    {"workers", "", false, WORKERS},
+    {"respawn", "true", true, " respawn=1"},
+    {"respawn", "false", true, ""},
+    {"respawn", "always", false, BOOLEAN},
+    {"respawn", "", false, BOOLEAN},
     {"ready", "alive", true, ""},
-    {"ready", "Alive", false, "alive"},
-    {"ready", "", false, "alive"},
+    {"ready", "notify", true, " ready=1"},
+    {"ready", "fd", true, " ready=2"},
+    {"ready", "ack", false, MODES "; ack comes with the control socket"},
+    {"ready", "Alive", false, MODES},
+    {"ready", "notify,fd", false, MODES},
+    {"ready", "acknowledge", false, MODES},
+    {"ready", "", false, MODES},
+    {"rollout", "fleet", true, ""},
+    {"rollout", "smooth", true, " smooth=1"},
+    {"rollout", "Smooth", false, "fleet or smooth"},
+    {"rollout", "rolling", false, "fleet or smooth"},
+    {"rollout", "", false, "fleet or smooth"},
+    {"hold", "0", true, ""},
+    {"hold", "5000", true, " hold=5000"},
+    {"hold", "4294967295", true, " hold=4294967295"},
+    {"hold", "4294967296", false, MILLISECONDS},
+    {"hold", "-1", false, MILLISECONDS},
+    {"hold", "", false, MILLISECONDS},
+    {"ready-timeout", "-1", false, MILLISECONDS},
+    {"ready-timeout", "4294967296", false, MILLISECONDS},
+    {"ready-timeout", "1m", false, MILLISECONDS},
+    {"ready-timeout", "", false, MILLISECONDS},
+    {"max-starting", "0", false, WORKERS},
+    {"max-starting", "-1", false, WORKERS},
+    {"max-starting", "1025", false, WORKERS},
+    {"max-starting", "all", false, WORKERS},
+    {"max-starting", "", false, WORKERS},
     {"stop-signal", "HUP", true, ""},
     {"stop-signal", "TERM", true, " stop-signal=TERM"},
     {"stop-signal", "SIGTERM", true, " stop-signal=TERM"},
@@ -201,7 +242,7 @@ static void check_value_in_the_environment(const struct value_case *value)
     check_rows(&(struct parse_case){{"./s"}, {variable}, expected}, 1);
 }
 
-/* Rules: C2 C3 C5 C7 E2 E8 E9 R3 R8 R9 G5 O1 O5 */
+/* Rules: C2 C3 C5 C7 E2 E8 E9 R1 R3 R5 R6 R8 R9 R10 G5 O1 O5 */
 static void each_option_knows_its_values(void **state)
 {
     (void)state;

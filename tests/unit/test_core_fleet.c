@@ -87,7 +87,7 @@ static void test_too_many_draining_leave_no_slot(void **state)
     step_fleet(CORE_TICK, 3001, 0);
     assert_int_equal(count_actions(CORE_DO_SIGNAL, SIGTERM), LIMIT_WORKERS);
     assert_int_equal(said(CORE_SAY_ROLLOUT_FAILED)->failure, CORE_FAILURE_NO_SLOT);
-    assert_int_equal(said(CORE_SAY_ROLLOUT_FAILED)->number, LIMIT_WORKERS);
+    assert_int_equal(said(CORE_SAY_ROLLOUT_FAILED)->serving, LIMIT_WORKERS);
 
     run_script("no slot", "3100 reload -> reloading g4, failed g4 no-slot +0 1024\n"
                           "3200 exited 0 0 -> ended 0 asked 0 +2200\n"
@@ -101,6 +101,45 @@ static void test_too_many_draining_leave_no_slot(void **state)
     assert_int_equal(count_actions(CORE_DO_SPAWN, 0), LIMIT_WORKERS);
     assert_int_equal(world.actions.list[1].slot, 0);
     assert_int_equal(world.core.phase, CORE_ROLLING);
+}
+
+/* Rules: R10 R11 I11 */
+static void test_nobody_is_started_without_a_slot(void **state)
+{
+    (void)state;
+    fill_every_slot(0);
+    step_fleet(CORE_TICK, 3001, 0);
+    step_fleet(CORE_SCALE, 3100, LIMIT_WORKERS - 2);
+    assert_int_equal(count_actions(CORE_DO_SIGNAL, SIGTERM), 2);
+    run_script("no slot", "3101 scale 1024 -> scaled 1024\n"
+                          "3102 tick ->\n"
+                          "3103 exited 7 0 -> ended 7 asked 0 +2103, spawn 7 g2\n"
+                          "3104 exited 9 0 -> ended 9 asked 0 +2104, spawn 9 g2\n"
+                          "3105 exited 8 0 -> ended 8 asked 0 +2105\n");
+}
+
+/* Rules: R10 I11 */
+static void test_the_largest_fleet_ends_and_is_replaced(void **state)
+{
+    struct core_settings settings = {
+        .workers = LIMIT_WORKERS, .stop_signal = SIGTERM, .max_starting = 1, .respawn = true};
+
+    (void)state;
+    world_begin(&settings);
+    step_fleet(CORE_START, 1000, 0);
+    spawn_fleet(1000, 10000);
+    step_fleet(CORE_TICK, 1000, 0);
+    said(CORE_SAY_ROLLOUT_DONE);
+    step_fleet(CORE_RELOAD, 1000, 0);
+    end_fleet(CORE_WORKER_READY, 2000, 0);
+    for (unsigned slot = LIMIT_WORKERS; slot < LIMIT_SLOTS; slot++) {
+        struct core_event event = {.kind = CORE_SPAWN_FAILED, .now = 2000, .slot = slot};
+
+        world_step(&event);
+        if (slot == LIMIT_WORKERS)
+            assert_int_equal(count_actions(CORE_DO_SPAWN, 0), LIMIT_WORKERS);
+    }
+    assert_int_equal(world.core.living, LIMIT_WORKERS);
 }
 
 /* Rules: G1 R8 I11 */
@@ -140,6 +179,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_too_many_draining_leave_no_slot),
+        cmocka_unit_test(test_nobody_is_started_without_a_slot),
+        cmocka_unit_test(test_the_largest_fleet_ends_and_is_replaced),
         cmocka_unit_test(test_largest_stop),
         cmocka_unit_test(test_largest_change),
     };

@@ -9,7 +9,7 @@ static void test_starts(void **state)
     static const struct scenario cases[] = {
         {"ready when it has lived for -start, and not before", {.start_ms = 300},
             "1000 start -> spawn 0 g1 @-\n"
-            "1001 spawned 0 100 -> @-\n"
+            "1001 spawned 0 100 -> @61001\n"
             "1050 executed 0 -> started 0 @1351\n"
             "1349 tick -> @1351\n"
             "1350 tick -> @1351\n"
@@ -17,14 +17,14 @@ static void test_starts(void **state)
         {"the least pid that there is", {.start_ms = 0},
             "800 tick -> @-\n"
             "1000 start -> spawn 0 g1 @-\n"
-            "1000 spawned 0 1 -> @-\n"
+            "1000 spawned 0 1 -> @61000\n"
             "1000 executed 0 -> started 0 @1000\n"
             "1000 tick -> ready 0 +0, done g1 +0 @-\n"},
         {"a late tick", {.start_ms = 300}, START "7000 tick -> ready 0 +6000, done g1 +6000 @-\n"},
         {"-start=0: when the command has been executed, and not before", {.start_ms = 0},
             "1000 start -> spawn 0 g1 @-\n"
-            "1000 spawned 0 100 -> @-\n"
-            "9000 tick -> @-\n"
+            "1000 spawned 0 100 -> @61000\n"
+            "9000 tick -> @61000\n"
             "9000 executed 0 -> started 0 @9000\n"
             "9000 tick -> ready 0 +0, done g1 +8000 @-\n"},
         {"-start=1", {.start_ms = 1},
@@ -170,7 +170,7 @@ static void test_rollouts_that_fail(void **state)
         {"it ends before it has executed the command", {.start_ms = 300},
             FIRST_READY "2000 reload -> reloading g2, spawn 1 g2\n"
                         "2000 spawned 1 101 ->\n"
-                        "2001 killed 1 9 -> ended 1 unasked by 9 +0, failed g2 ended +1 1 @-\n"},
+                        "2001 killed 1 9 -> ended 1 unasked by 9 +0, failed g2 killed +1 1 @-\n"},
         {"it cannot be forked", {.start_ms = 300},
             FIRST_READY "2000 reload -> reloading g2, spawn 1 g2\n"
                         "2000 spawn-failed 1 11 -> not-spawned 1 4/11, "
@@ -340,7 +340,7 @@ static void test_fleet_of_three(void **state)
             "2000 spawned 5 105 ->\n"
             "2100 executed 5 -> started 5\n"
             "2301 tick -> ready 4 +301 @2401\n"
-            "2401 tick -> ready 5 +301 @-\n"
+            "2401 tick -> ready 5 +301 @62000\n"
             "2500 executed 3 -> started 3 @2801\n"
             "2801 tick -> ready 3 +301, done g2 +801, HUP 100, retired 0 HUP,"
             " HUP 101, retired 1 HUP, HUP 102, retired 2 HUP\n"},
@@ -350,7 +350,7 @@ static void test_fleet_of_three(void **state)
             "2000 executed 3 -> started 3\n"
             "2301 tick -> ready 3 +301\n"
             "2302 exited 4 0 -> ended 4 unasked 0 +0, HUP 103, stopped 3 HUP,"
-            " failed g2 ended +302 3 @7302\n"
+            " failed g2 killed +302 3 @7302\n"
             "2303 spawned 5 105 -> HUP 105, stopped 5 HUP @7302\n"
             "2304 executed 5 -> started 5 @7302\n"
             "7302 tick -> KILL -103, late 3 +5000 @7303\n"
@@ -364,7 +364,7 @@ static void test_fleet_of_three(void **state)
             "2000 executed 3 -> started 3\n"
             "2301 tick -> ready 3 +301\n"
             "2400 exited 3 6 -> ended 3 unasked 6 +400, TERM 104, stopped 4 TERM,"
-            " TERM 105, stopped 5 TERM, failed g2 ended +400 3 @3100\n"
+            " TERM 105, stopped 5 TERM, failed g2 ended-ready +400 3 @3100\n"
             "2401 exec-failed 5 2 -> not-executed 5 4/2 @3100\n"
             "2402 exited 5 127 -> @3100\n"
             "3100 tick -> KILL -104, late 4 +700 @-\n"},

@@ -155,6 +155,37 @@ static void test_exit_statuses(void **state)
             "1000 spawned 0 100 ->\n"
             "1000 exec-failed 0 2 -> not-executed 0 4/2, failed g1 not-started +0 0\n"
             "1001 exited 0 127 -> exiting 1, exit 1\n"},
+        {"killed at the start, before the command ran", {.start_ms = 300},
+            "1000 start -> spawn 0 g1\n"
+            "1000 spawned 0 100 ->\n"
+            "1000 killed 0 9 -> ended 0 unasked by 9 +0, failed g1 killed +0 0, exiting 1, exit "
+            "1\n"},
+        {"the same, and the other worker ended well after it", {.start_ms = 300, .workers = 2},
+            "1000 start -> spawn 0 g1, spawn 1 g1\n"
+            "1000 spawned 0 100 ->\n1000 spawned 1 101 ->\n"
+            "1000 executed 1 -> started 1\n"
+            "1001 exited 0 127 -> ended 0 unasked 127 +0, HUP 101, stopped 1 HUP,"
+            " failed g1 killed +1 0\n"
+            "1002 exited 1 0 -> ended 1 asked 0 +2, exiting 1, exit 1\n"},
+        {"killed before the command ran, in a later rollout", {.start_ms = 300},
+            "1000 start -> spawn 0 g1\n1000 reload -> later\n"
+            "1000 spawn-failed 0 11 ->"
+            " not-spawned 0 4/11, failed g1 not-started +0 0, reloading g2, spawn 0 g2\n"
+            "1000 spawned 0 100 ->\n"
+            "1000 killed 0 9 ->"
+            " ended 0 unasked by 9 +0, failed g2 killed +0 0, exiting 137, exit 137\n"},
+        {"at the start one of two ends after it was ready", {.start_ms = 300, .workers = 2},
+            "1000 start\n" RUNS("1000", "0", "100") RUNS("1100", "1",
+                "101") "1301 tick -> ready 0 +301\n"
+                       "1302 exited 0 5 -> ended 0 unasked 5 +302, HUP 101, stopped 1 HUP,"
+                       " failed g1 ended-ready +302 0\n"
+                       "1303 exited 1 0 -> ended 1 asked 0 +203, exiting 5, exit 5\n"},
+        {"at the start one of two is killed before it was ready", {.start_ms = 300, .workers = 2},
+            "1000 start\n" RUNS("1000", "0", "100") RUNS("1100", "1",
+                "101") "1301 tick -> ready 0 +301\n"
+                       "1302 killed 1 6 -> ended 1 unasked by 6 +202, HUP 100, stopped 0 HUP,"
+                       " failed g1 ended +302 0\n"
+                       "1303 exited 0 0 -> ended 0 asked 0 +303, exiting 134, exit 134\n"},
         {"the new generation crashes, the old one that drains ends with 0 after it",
             {.start_ms = 300},
             SECOND_READY "3000 exited 1 7 -> ended 1 unasked 7 +990\n"
@@ -168,6 +199,11 @@ static void test_exit_statuses(void **state)
             THREE_READY "2000 exited 2 5 -> ended 2 unasked 5 +998\n"
                         "2001 killed 0 15 -> ended 0 unasked by 15 +1001\n"
                         "2002 exited 1 4 -> ended 1 unasked 4 +1001, exiting 4, exit 4\n"},
+        {"one that was taken away does not count", {.start_ms = 300, .workers = 3},
+            THREE_READY "2000 exited 2 5 -> ended 2 unasked 5 +998\n"
+                        "2001 scale 2 -> scaled 2, HUP 101, retired 1 HUP\n"
+                        "2002 exited 0 4 -> ended 0 unasked 4 +1002\n"
+                        "2003 exited 1 6 -> ended 1 asked 6 +1002, exiting 4, exit 4\n"},
         {"after a stop nothing else counts", {.start_ms = 300},
             SECOND_READY "3000 exited 1 7 -> ended 1 unasked 7 +990\n"
                          "3001 stop 15 -> stopping TERM, TERM 100, forwarded 0 TERM\n"

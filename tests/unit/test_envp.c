@@ -287,6 +287,38 @@ static void private_variables_do_not_reach_a_worker(void **state)
     }
 }
 
+/* Rules: E5 E6 */
+static void readiness_is_asked_for_by_variables_of_its_own(void **state)
+{
+    static const struct {
+        const char *socket;
+        int fd;
+        const char *expected[3];
+    } cases[] = {
+        {NULL, 0, {NULL}},
+        {"/run/n/7", 0, {"NOTIFY_SOCKET=/run/n/7"}},
+        {NULL, 5, {"NOTIFY_FD=5"}},
+        {"/run/n/7", 5, {"NOTIFY_SOCKET=/run/n/7", "NOTIFY_FD=5"}},
+    };
+    static char socket_entry[] = "NOTIFY_SOCKET=/run/systemd/notify", fd_entry[] = "NOTIFY_FD=3";
+    static char *inherited[] = {socket_entry, fd_entry, NULL};
+    static struct envp_override overrides[] = {
+        {{"NOTIFY_SOCKET", 13}, "mine", 4}, {{"NOTIFY_FD", 9}, NULL, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct envp_request request = request_of(0);
+
+        request.notify_socket = cases[i].socket;
+        request.notify_fd = cases[i].fd;
+        request.inherited = inherited;
+        request.overrides = overrides;
+        request.override_count = 2;
+        assert_int_equal(envp_build(&envp, &request), ENVP_OK);
+        assert_block_besides_own("readiness", cases[i].expected);
+    }
+}
+
 /* --- precedence ------------------------------------------------------------------------------ */
 
 #define NAME(string)                                                                               \
@@ -562,6 +594,7 @@ int main(void)
         cmocka_unit_test(no_control_socket_is_claimed),
         cmocka_unit_test(the_pid_is_written_into_its_gap),
         cmocka_unit_test(private_variables_do_not_reach_a_worker),
+        cmocka_unit_test(readiness_is_asked_for_by_variables_of_its_own),
         cmocka_unit_test(sources_have_an_order_of_precedence),
         cmocka_unit_test(what_comes_after_nginx_is_a_variable_of_its_own),
         cmocka_unit_test(as_many_variables_as_there_may_be),

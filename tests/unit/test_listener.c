@@ -57,15 +57,18 @@ static const struct {
     {"unix:///run/a%20b%25.sock",
         "socket_open 1 1\ndirectory_lock /run\nfile_look /run/a b%.sock\n"
         "socket_bind 3 unix:/run/a b%.sock\nfile_pin /run/a b%.sock\nfile_pinned_look 5\n"
+        "file_pinned_link 5 /run/a b%.sock.socketmaster\n"
         "socket_listen 3 2147483647\nclose 4\nsocket_address 3\n",
         "unix:///run/a%20b%25.sock", "/run/a b%.sock"},
     {"unixgram:///run/x",
         "socket_open 1 2\ndirectory_lock /run\nfile_look /run/x\nsocket_bind 3 unix:/run/x\n"
-        "file_pin /run/x\nfile_pinned_look 5\nclose 4\nsocket_address 3\n",
+        "file_pin /run/x\nfile_pinned_look 5\nfile_pinned_link 5 /run/x.socketmaster\nclose "
+        "4\nsocket_address 3\n",
         "unixgram:///run/x", "/run/x"},
     {"unixpacket:///x",
         "socket_open 1 5\ndirectory_lock /\nfile_look /x\nsocket_bind 3 unix:/x\n"
-        "file_pin /x\nfile_pinned_look 5\nsocket_listen 3 2147483647\nclose 4\n"
+        "file_pin /x\nfile_pinned_look 5\nfile_pinned_link 5 /x.socketmaster\nsocket_listen 3 "
+        "2147483647\nclose 4\n"
         "socket_address 3\n",
         "unixpacket:///x", "/x"},
     {"unix:@na%40me",

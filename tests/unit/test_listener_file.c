@@ -19,7 +19,8 @@ static void test_replaces_a_stale_file(void **state)
         "socket_open 1 1\ndirectory_lock /run\nfile_look /run/s\nsocket_open 1 1\n"
         "socket_connect 5 unix:/run/s\nclose 5\nfile_look /run/s\nfile_remove /run/s\n"
         "socket_bind 3 unix:/run/s\nfile_pin /run/s\nfile_pinned_look 5\n"
-        "socket_listen 3 2147483647\nclose 4\nsocket_address 3\n");
+        "file_pinned_link 5 /run/s.socketmaster\nsocket_listen 3 2147483647\nclose "
+        "4\nsocket_address 3\n");
     assert_int_not_equal(os_fake_find(&fake, "/run/s")->file.inode, stale);
     close_all();
     assert_false(is_there("/run/s"));
@@ -188,7 +189,9 @@ static void test_gives_mode_and_owner_before_the_first_connection(void **state)
         set_up(state);
         snprintf(uri, sizeof uri, "unix:///run/s%s", cases[i].query);
         assert_true(open_uri(uri));
-        snprintf(expected, sizeof expected, "%ssocket_listen 3 2147483647\n", cases[i].birth);
+        snprintf(expected, sizeof expected,
+            "%sfile_pinned_link 5 /run/s.socketmaster\nsocket_listen 3 2147483647\n",
+            cases[i].birth);
         assert_non_null(strstr(fake.journal, expected));
         file = os_fake_find(&fake, "/run/s");
         assert_int_equal(file->mode, cases[i].mode);
@@ -227,8 +230,10 @@ static void test_gives_a_path_up_before_its_lock(void **state)
     os_fake_fail(&fake, "socket_listen", 1, EIO);
     assert_failed(open_uri("unix:///run/s"),
         "unable to listen on \"unix:///run/s\": listen: Input/output error");
-    assert_non_null(strstr(fake.journal, "socket_listen 3 2147483647\nfile_look /run/s\n"
-                                         "file_remove /run/s\nclose 5\nclose 3\nclose 4\n"));
+    assert_non_null(strstr(fake.journal,
+        "socket_listen 3 2147483647\nfile_look /run/s.socketmaster\nfile_remove "
+        "/run/s.socketmaster\nfile_look /run/s\n"
+        "file_remove /run/s\nclose 5\nclose 3\nclose 4\n"));
     close_all();
 }
 
@@ -251,6 +256,7 @@ static void test_a_failed_start_removes_only_what_it_made(void **state)
     os_fake_fail(&fake, "socket_listen", 1, EIO);
     os_fake_fail(&fake, "file_look", 1, ENOENT);
     answer_look(&other);
+    answer_look(&other);
     assert_false(open_uri("unix:///run/s"));
     assert_int_equal(os_fake_uses(&fake, "file_remove"), 0);
 
@@ -262,6 +268,119 @@ static void test_a_failed_start_removes_only_what_it_made(void **state)
         "unable to listen on \"unix:///run/s\": look at the new socket file: Stale file handle");
     assert_int_equal(os_fake_uses(&fake, "socket_listen"), 0);
     close_all();
+}
+
+/* Rules: L8 */
+static void test_gives_the_file_a_second_name_beside_the_first(void **state)
+{
+    static const struct {
+        size_t directory; /* bytes of it, with both slashes */
+        size_t name;
+        size_t kept; /* bytes of the path that the second name begins with */
+    } cases[] = {
+        {5, 1, 6},
+        {5, 89, 94},
+        {5, 90, 94},
+        {5, 102, 94},
+        {94, 13, 107}, /* nothing of the name would be left */
+        {93, 14, 94},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char path[URI_PATH_MAX + 1] = "/";
+        char expected[LISTENER_KEPT_MAX] = "";
+        char kept[LISTENER_KEPT_MAX];
+        size_t length = cases[i].directory + cases[i].name;
+
+        memset(path + 1, 'd', length - 1);
+        path[cases[i].directory - 1] = '/';
+        memcpy(expected, path, cases[i].kept);
+        strcat(expected, ".socketmaster");
+        listener_file_kept_path(path, kept);
+        assert_string_equal(kept, expected);
+    }
+}
+
+/* Rules: L7 L8 */
+static void test_the_second_name_goes_with_the_first(void **state)
+{
+    (void)state;
+    assert_true(open_uri("unix:///run/s"));
+    assert_int_equal(listeners.items[0].kept, 0);
+    assert_int_equal(os_fake_find(&fake, "/run/s.socketmaster")->file.inode,
+        os_fake_find(&fake, "/run/s")->file.inode);
+    os_fake_forget(&fake);
+    close_all();
+    assert_string_equal(fake.journal,
+        "file_look /run/s.socketmaster\nfile_remove /run/s.socketmaster\n"
+        "file_look /run/s\nfile_remove /run/s\nclose 5\nclose 3\n");
+}
+
+/* Rules: L7 L8 I10 */
+static void test_takes_a_second_name_from_the_dead_alone(void **state)
+{
+    static const struct {
+        enum os_file_kind kind;
+        int connect; /* what the probe comes to */
+        bool taken;
+    } cases[] = {
+        {OS_FILE_SOCKET, ECONNREFUSED, true},
+        {OS_FILE_SOCKET, 0, false},
+        {OS_FILE_SOCKET, EAGAIN, false},
+        {OS_FILE_SOCKET, EPROTOTYPE, false},
+        {OS_FILE_SOCKET, EACCES, false},
+        {OS_FILE_REGULAR, ECONNREFUSED, false},
+        {OS_FILE_LINK, ECONNREFUSED, false},
+        {OS_FILE_DIRECTORY, ECONNREFUSED, false},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint64_t other;
+
+        set_up(state);
+        other = os_fake_file(&fake, "/run/s.socketmaster", cases[i].kind)->file.inode;
+        os_fake_answer(&fake,
+            &(struct os_fake_answer){.call = "socket_connect",
+                .arguments = cases[i].kind == OS_FILE_SOCKET ? "6 unix:/run/s.socketmaster" : NULL,
+                .result = -cases[i].connect});
+        assert_true(open_uri("unix:///run/s"));
+        assert_int_equal(listeners.items[0].kept, cases[i].taken ? 0 : -EEXIST);
+        assert_true(is_there("/run/s"));
+        if (cases[i].kind != OS_FILE_SOCKET)
+            fake.answer_count = 0;
+        if (!cases[i].taken)
+            assert_int_equal(os_fake_find(&fake, "/run/s.socketmaster")->file.inode, other);
+        close_all();
+        assert_int_equal(is_there("/run/s.socketmaster"), !cases[i].taken);
+        assert_false(is_there("/run/s"));
+    }
+}
+
+/* Rules: L8 I7 */
+static void test_goes_without_a_second_name(void **state)
+{
+    static const struct {
+        const char *call;
+        int error;
+        int kept;
+    } cases[] = {
+        {"file_pinned_link", EPERM, -EPERM},
+        {"file_pinned_link", EROFS, -EROFS},
+        /* What stands there cannot be looked at. */
+        {"file_look", EACCES, -EEXIST},
+        {"socket_open", EMFILE, -EEXIST},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        set_up(state);
+        if (cases[i].kept == -EEXIST)
+            stale_file("/run/s.socketmaster");
+        os_fake_fail(&fake, cases[i].call, cases[i].kept == -EEXIST ? 2 : 1, cases[i].error);
+        assert_true(open_uri("unix:///run/s"));
+        assert_int_equal(listeners.items[0].kept, cases[i].kept);
+        close_all();
+    }
 }
 
 int main(void)
@@ -277,6 +396,10 @@ int main(void)
         cmocka_unit_test_setup(test_removes_at_the_end_only_what_it_made, set_up),
         cmocka_unit_test_setup(test_gives_a_path_up_before_its_lock, set_up),
         cmocka_unit_test_setup(test_a_failed_start_removes_only_what_it_made, set_up),
+        cmocka_unit_test_setup(test_gives_the_file_a_second_name_beside_the_first, set_up),
+        cmocka_unit_test_setup(test_the_second_name_goes_with_the_first, set_up),
+        cmocka_unit_test_setup(test_takes_a_second_name_from_the_dead_alone, set_up),
+        cmocka_unit_test_setup(test_goes_without_a_second_name, set_up),
     };
 
     return cmocka_run_group_tests_name("listener_file", tests, NULL, NULL);

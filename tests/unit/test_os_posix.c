@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 enum { MOVES_MAX = 8 };
 
@@ -117,6 +118,51 @@ static void test_nothing_below_3(void **state)
 {
     (void)state;
     in_copy(body_above_standard, NULL);
+}
+
+/* --- the limit of descriptors --- */
+
+enum { SOFT = 200, HARD = 300, CHANGED = 250 };
+
+static int body_limit(const void *argument)
+{
+    const rlim_t *changed = argument; /* from outside, after the seal; 0: not */
+    struct rlimit limit = {SOFT, HARD};
+    rlim_t expected = *changed != 0 ? *changed : SOFT;
+    EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    EXPECT(os.descriptors_seal(&os) == 0);
+    EXPECT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    EXPECT(limit.rlim_cur == HARD && limit.rlim_max == HARD);
+    limit.rlim_cur = *changed;
+    if (*changed != 0)
+        EXPECT(prlimit(getpid(), RLIMIT_NOFILE, &limit, NULL) == 0);
+    static const char *const candidates[] = {"/bin/sh", NULL};
+    static const char *const environment[] = {NULL};
+    char script[TEXT_MAX];
+    snprintf(script, sizeof script, "test \"$(ulimit -Sn) $(ulimit -Hn)\" = '%u %u'",
+        (unsigned)expected, HARD);
+    const char *arguments[] = {"sh", "-c", script, NULL};
+    int report[2], status = -1;
+    siginfo_t ended;
+    EXPECT(os.pipe_open(&os, report) == 0);
+    pid_t pid = os.spawn(&os, &(struct os_spawn){.report = report[1],
+                                  .candidates = candidates,
+                                  .arguments = (char *const *)arguments,
+                                  .environment = (char *const *)environment});
+    EXPECT(pid > 0 && waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) == 0);
+    EXPECT(os.reap(&os, &status) == pid && status == 0);
+    EXPECT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    EXPECT(limit.rlim_cur == (*changed != 0 ? *changed : HARD));
+    return 0;
+}
+
+/* Rules: E7 I11 */
+static void test_workers_get_the_limit_of_before(void **state)
+{
+    static const rlim_t changes[] = {0, CHANGED, SOFT};
+    (void)state;
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++)
+        in_copy(body_limit, &changes[i]);
 }
 
 /* --- signals --- */
@@ -486,6 +532,7 @@ int main(void)
         TEST(test_clocks),
         TEST(test_seal),
         TEST(test_nothing_below_3),
+        TEST(test_workers_get_the_limit_of_before),
         TEST(test_signals_are_read),
         TEST(test_signals_are_at_their_default),
         TEST(test_worker_signals_and_group),

@@ -284,7 +284,7 @@ static void invents_a_line(void)
 
 static void never_ends_a_line(void)
 {
-    static char half[OS_SIM_LINE + 1];
+    static char half[sizeof sim.sink.line / 2 + 1];
     memset(half, '.', sizeof half);
     begin();
     write_log("", half, sizeof half);

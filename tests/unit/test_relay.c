@@ -105,6 +105,81 @@ static void test_what_a_worker_wrote_before_its_end_is_logged(void **state)
     assert_int_equal(relay.sources[0].fd, -1);
 }
 
+static void expect_last(unsigned slot, const char *expected)
+{
+    char last[RELAY_TAIL];
+    size_t length = relay_last_output(&relay, slot, last);
+    assert_int_equal(length, strlen(expected));
+    assert_memory_equal(last, expected, length);
+}
+
+/* Rules: O6 R7 */
+static void test_the_last_lines_of_a_worker_are_kept(void **state)
+{
+    (void)state;
+    int fd = add_worker(11);
+    relay_forget_output(&relay, 11);
+    expect_last(11, "");
+    write_line(fd, "one\ntwo\n");
+    relay_pump(&relay);
+    expect_last(11, "one\ntwo");
+    write_line(fd, "three");
+    os_fake_end(&fake, fd);
+    relay_worker_ended(&relay, 11);
+    expect_last(11, "one\ntwo\nthree");
+    relay_forget_output(&relay, 11);
+    expect_last(11, "");
+}
+
+/* Rules: O6 I11 */
+static void test_no_more_than_whole_lines_of_4_kib_are_kept(void **state)
+{
+    static char line[RELAY_TAIL + 1], expected[RELAY_TAIL + 1];
+    (void)state;
+    memset(line, 'x', sizeof line);
+    static const struct {
+        size_t before, line; /* bytes of a first line, which is cut, and of a second */
+    } cases[] = {{RELAY_TAIL, 0}, {RELAY_TAIL, 1}, {100, RELAY_TAIL - 2}, {RELAY_TAIL - 1, 100}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int fd = add_worker(11);
+        relay_forget_output(&relay, 11);
+        line[cases[i].before] = '\0';
+        write_line(fd, line);
+        relay_pump(&relay);
+        line[cases[i].before] = 'x';
+        memset(expected, 'y', sizeof expected);
+        expected[cases[i].line] = '\0';
+        write_line(fd, "\n");
+        write_line(fd, expected);
+        write_line(fd, "\n");
+        relay_pump(&relay);
+        expect_last(11, expected);
+        os_fake_end(&fake, fd);
+        relay_worker_ended(&relay, 11);
+    }
+}
+
+/* Rules: O6 */
+static void test_a_last_line_longer_than_that_is_kept_from_its_middle(void **state)
+{
+    static char line[2 * RELAY_TAIL + 1];
+    (void)state;
+    for (size_t i = 0; i < 2 * RELAY_TAIL; i++)
+        line[i] = (char)('a' + i % 26);
+    int fd = add_worker(11);
+    write_line(fd, line);
+    relay_pump(&relay);
+    expect_last(11, line + RELAY_TAIL);
+    fake.read_most = 1;
+    write_line(fd, "!");
+    relay_pump(&relay);
+    memcpy(line + 2 * RELAY_TAIL - 1, "!", 1);
+    char last[RELAY_TAIL];
+    assert_int_equal(relay_last_output(&relay, 11, last), RELAY_TAIL);
+    assert_int_equal(last[RELAY_TAIL - 1], '!');
+    assert_int_equal(last[0], line[RELAY_TAIL + 1]);
+}
+
 /* Rules: O4 */
 static void test_a_pipe_that_others_hold_stays_open(void **state)
 {
@@ -168,6 +243,49 @@ static void test_the_end_of_a_worker_is_not_taken_for_that_of_its_namesake(void 
     assert_int_equal(relay.orphans, 0);
 }
 
+/* Its pipe could not be watched, say. */
+/* Rules: O4 */
+static void test_a_worker_without_a_pipe_leaves_that_of_the_one_before_alone(void **state)
+{
+    (void)state;
+    int old = add_worker_in(0, 11);
+    relay_worker_ended(&relay, 0);
+    write_line(old, "of a grandchild that is in the middle of a line");
+    relay_worker_ended(&relay, 0);
+    write_line(old, ", and now ends it\n");
+    relay_pump(&relay);
+    expect(STAMP "[11] of a grandchild that is in the middle of a line, and now ends it\n");
+    assert_int_equal(relay.orphans, 1);
+}
+
+/* Rules: O4 */
+static void test_a_worker_that_closed_its_pipe_leaves_none_behind(void **state)
+{
+    (void)state;
+    os_fake_end(&fake, add_worker_in(0, 11));
+    relay_pump(&relay);
+    assert_int_equal(relay_worker_ended(&relay, 0), 0);
+    assert_int_equal(relay.orphans, 0);
+}
+
+/* Rules: O4 */
+static void test_the_places_of_closed_pipes_are_used_again(void **state)
+{
+    (void)state;
+    int fds[4];
+    for (unsigned i = 0; i < 4; i++)
+        fds[i] = add_worker_in(i, (pid_t)(11 + i));
+    for (unsigned i = 3; i > 0; i--)
+        os_fake_end(&fake, fds[i - 1]);
+    relay_pump(&relay);
+    for (unsigned i = 0; i < 4; i++) {
+        write_line(add_worker_in(i + 4, (pid_t)(21 + i)), "new\n");
+        assert_int_equal(relay.bound, i < 3 ? 4 : 5);
+    }
+    relay_pump(&relay);
+    expect(STAMP "[21] new\n" STAMP "[22] new\n" STAMP "[23] new\n" STAMP "[24] new\n");
+}
+
 /* Rules: O4 */
 static void test_orphaned_pipes_are_bounded(void **state)
 {
@@ -180,8 +298,8 @@ static void test_orphaned_pipes_are_bounded(void **state)
     relay.orphans += LIMIT_ORPHANS - LIMIT_ORPHANS / 8;
     write_line(relay.sources[0].fd, "unfinished");
     relay_pump(&relay);
-    add_worker(9999);
-    assert_int_equal(relay_worker_ended(&relay, 9999), 1);
+    add_worker(999);
+    assert_int_equal(relay_worker_ended(&relay, 999), 1);
     assert_int_equal(relay.sources[0].fd, -1);
     log_flush(&log_);
     expect(STAMP "[1] unfinished\n");
@@ -320,10 +438,16 @@ int main(void)
         RELAY_TEST(test_lines_of_several_workers_never_mix),
         RELAY_TEST(test_one_byte_reads_change_nothing),
         RELAY_TEST(test_what_a_worker_wrote_before_its_end_is_logged),
+        RELAY_TEST(test_the_last_lines_of_a_worker_are_kept),
+        RELAY_TEST(test_no_more_than_whole_lines_of_4_kib_are_kept),
+        RELAY_TEST(test_a_last_line_longer_than_that_is_kept_from_its_middle),
         RELAY_TEST(test_a_pipe_that_others_hold_stays_open),
         RELAY_TEST(test_a_line_that_others_are_writing_is_not_cut),
         RELAY_TEST(test_a_new_worker_may_have_the_pid_of_an_ended_one),
         RELAY_TEST(test_the_end_of_a_worker_is_not_taken_for_that_of_its_namesake),
+        RELAY_TEST(test_a_worker_without_a_pipe_leaves_that_of_the_one_before_alone),
+        RELAY_TEST(test_a_worker_that_closed_its_pipe_leaves_none_behind),
+        RELAY_TEST(test_the_places_of_closed_pipes_are_used_again),
         RELAY_TEST(test_orphaned_pipes_are_bounded),
         RELAY_TEST(test_a_stuck_log_is_not_read_for),
         RELAY_TEST(test_nothing_is_held_back_once_there_is_room),

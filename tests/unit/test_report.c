@@ -17,6 +17,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define SAY(what) .kind = CORE_DO_SAY, .say = CORE_SAY_##what
+#define LAST "; it wrote last: \"one\", \"\\\"two\\\"\""
 #define WORKER(number_of_slot) .slot = (number_of_slot), .pid = 4711, .generation = 3
 
 enum { LINE_MAX_BYTES = 1024 };
@@ -35,7 +36,8 @@ static int say(const struct core_action *action, const struct report_words *word
     return severity;
 }
 
-static const struct report_words plain = {"./server", "execute", "No such file or directory"};
+static const struct report_words plain = {
+    "./server", "execute", "No such file or directory", {"one\n\"two\"", 9}};
 
 static const struct {
     struct core_action action;
@@ -59,6 +61,11 @@ static const struct {
     {{SAY(KILLED_SURPLUS), WORKER(0), .number = 2}, LOG_WARNING,
         "generation 3: worker 4711 (slot 0) is the oldest of more than 2 draining workers:"
         " KILL sent"},
+    {{SAY(LATE), WORKER(0), .elapsed = 60000}, LOG_ERR,
+        "generation 3: worker 4711 (slot 0) is not ready after 60000 ms"},
+    {{SAY(LOST), WORKER(0)}, LOG_ERR,
+        "generation 3: worker 4711 (slot 0) closed NOTIFY_FD without a newline, so it can never"
+        " say that it is ready"},
     {{SAY(ENDED), WORKER(2047), .number = 0, .asked = true, .elapsed = 90}, LOG_INFO,
         "generation 3: worker 4711 (slot 2047) ended: exit status 0 after 90 ms"},
     {{SAY(ENDED), WORKER(0), .number = 7, .elapsed = 0}, LOG_WARNING,
@@ -89,15 +96,36 @@ static const struct {
         "generation 3: rollout failed after 0 ms: no reason; no worker is left that serves"},
     {{SAY(ROLLOUT_FAILED), .generation = 1, .elapsed = 2, .failure = CORE_FAILURE_NOT_STARTED},
         LOG_ERR,
-        "generation 1: rollout failed after 2 ms: a worker could not be started;"
-        " no worker is left that serves"},
-    {{SAY(ROLLOUT_FAILED), .generation = 3, .failure = CORE_FAILURE_ENDED, .number = 1}, LOG_ERR,
-        "generation 3: rollout failed after 0 ms: a worker ended before it was ready;"
-        " 1 older worker serves on"},
-    {{SAY(ROLLOUT_FAILED), .generation = 3, .failure = CORE_FAILURE_NO_SLOT, .number = 1024},
+        "generation 1: rollout failed after 2 ms: worker (slot 0) could not be started: unable to"
+        " execute \"./server\": No such file or directory; no worker is left that serves" LAST},
+    {{SAY(ROLLOUT_FAILED), WORKER(4), .failure = CORE_FAILURE_KILLED, .number = SIGKILL,
+         .signalled = true, .serving = 2},
+        LOG_ERR,
+        "generation 3: rollout failed after 0 ms: worker 4711 (slot 4) ended before it was"
+        " executed: killed by KILL; 2 workers serve on" LAST},
+    {{SAY(ROLLOUT_FAILED), WORKER(4), .failure = CORE_FAILURE_ENDED, .number = 7, .serving = 1},
+        LOG_ERR,
+        "generation 3: rollout failed after 0 ms: worker 4711 (slot 4) ended before it was ready:"
+        " exit status 7; 1 worker serves on" LAST},
+    {{SAY(ROLLOUT_FAILED), WORKER(4), .failure = CORE_FAILURE_ENDED_READY, .serving = 1}, LOG_ERR,
+        "generation 3: rollout failed after 0 ms: worker 4711 (slot 4) ended after it was ready:"
+        " exit status 0; 1 worker serves on" LAST},
+    {{SAY(ROLLOUT_FAILED), WORKER(4), .failure = CORE_FAILURE_LATE, .serving = 1}, LOG_ERR,
+        "generation 3: rollout failed after 0 ms: worker 4711 (slot 4) was not ready in time;"
+        " 1 worker serves on" LAST},
+    {{SAY(ROLLOUT_FAILED), WORKER(4), .failure = CORE_FAILURE_LOST, .serving = 1}, LOG_ERR,
+        "generation 3: rollout failed after 0 ms: worker 4711 (slot 4) can never say that it is"
+        " ready; 1 worker serves on" LAST},
+    {{SAY(ROLLOUT_FAILED), .generation = 3, .failure = CORE_FAILURE_NO_SLOT, .serving = 1024},
         LOG_ERR,
         "generation 3: rollout failed after 0 ms: too many workers are still draining;"
-        " 1024 older workers serve on"},
+        " 1024 workers serve on"},
+    {{SAY(REPLACING), .generation = 3, .elapsed = 1500, .number = 2}, LOG_WARNING,
+        "generation 3: a replacement failed: the next one starts in 1500 ms (2 in a row)"},
+    {{SAY(SCALED), .number = 4}, LOG_INFO, "workers wanted from now on: 4"},
+    {{SAY(SCALE_LATER), .number = 4}, LOG_INFO, "workers wanted once this rollout has ended: 4"},
+    {{SAY(SCALE_REFUSED), .number = 0}, LOG_WARNING,
+        "refused a number of workers (from 1 to 1024, and not after a stop): 0"},
     {{SAY(STOP_ASKED), .generation = 3, .number = SIGINT}, LOG_INFO, "INT received: stopping"},
     {{SAY(EXITING), .generation = 3, .number = 0}, LOG_INFO,
         "no worker is left: ending with exit status 0"},
@@ -162,7 +190,7 @@ static void test_a_failed_start_says_what_is_known(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         const struct core_action action = {SAY(NOT_EXECUTED), WORKER(0)};
-        const struct report_words words = {"./server", cases[i].step, cases[i].reason};
+        const struct report_words words = {"./server", cases[i].step, cases[i].reason, {NULL, 0}};
 
         assert_int_equal(say(&action, &words), LOG_ERR);
         assert_non_null(strstr(line, cases[i].expected));
@@ -186,7 +214,7 @@ static void test_hostile_commands_stay_one_harmless_line(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        const struct report_words words = {cases[i].command, "execute", "Bad address"};
+        const struct report_words words = {cases[i].command, "execute", "Bad address", {NULL, 0}};
 
         for (size_t j = 0; j < COUNT(lines); j++) {
             enum core_say what = lines[j].action.say;

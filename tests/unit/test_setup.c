@@ -583,26 +583,31 @@ static void test_closing_removes_what_was_made(void **state)
 
 /* --- a check --- */
 
+#define DEFAULTS                                                                                   \
+    "start 1 worker\n"                                                                             \
+    "wait for each until it has lived for 3000 ms\n"                                               \
+    "on HUP do the same, and after all are ready send the old ones HUP\n"
+
 /* Rules: C7 */
 static void test_a_check_says_what_a_start_would_do(void **state)
 {
     static const struct {
         const char *words, *plan;
     } cases[] = {
-        {"/bin/server", "listen on tcp://[::]:8080 as descriptor 3\nrun /bin/server\n"},
+        {"/bin/server", "listen on tcp://[::]:8080 as descriptor 3\nrun /bin/server\n" DEFAULTS},
         {"-listen=tcp://127.0.0.1:80 -listen=unix:///run/one /bin/server -v x",
             "listen on tcp://127.0.0.1:80 as descriptor 3\n"
             "listen on unix:///run/one as descriptor 4\n"
-            "run /bin/server -v x\n"},
+            "run /bin/server -v x\n" DEFAULTS},
         {"-listen=unix:///run/stale /bin/server",
             "listen on unix:///run/stale as descriptor 3 (replaces a stale socket file)\n"
-            "run /bin/server\n"},
+            "run /bin/server\n" DEFAULTS},
         {"-listen=udp://:53 -dir=/srv -user=www-data:users server",
             "listen on udp://[::]:53 as descriptor 3\n"
-            "run /bin/server in /srv as www-data (33:100)\n"},
+            "run /bin/server in /srv as www-data (33:100)\n" DEFAULTS},
         {"-listen=fd://9 -user=4321:7 /bin/server \x1b[31m",
             "listen on tcp://0.0.0.0:90 as descriptor 3\n"
-            "run /bin/server \\x1b[31m as 4321 (4321:7)\n"},
+            "run /bin/server \\x1b[31m as 4321 (4321:7)\n" DEFAULTS},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         set_up(state);
@@ -617,6 +622,42 @@ static void test_a_check_says_what_a_start_would_do(void **state)
         assert_non_null(os_fake_find(&fake, "/run/stale"));
         assert_int_equal(os_fake_open_count(&fake), 1); /* what was passed, as it was */
         fake.os.close(&fake.os, 9);
+        os_fake_done(&fake);
+    }
+}
+
+/* Rules: C7 R1 R3 R5 R6 R8 R10 */
+static void test_a_check_says_how_workers_are_replaced(void **state)
+{
+    static const struct {
+        const char *words, *plan;
+    } cases[] = {
+        {"-workers=8", "start 8 workers\n"},
+        {"-respawn", "start 1 worker, and replace any that ends unasked\n"},
+        {"-workers=8 -rollout=smooth",
+            "start 8 workers, at most one for each processor at a time\n"},
+        {"-workers=8 -rollout=smooth -max-starting=2 -respawn",
+            "start 8 workers, at most 2 at a time, and replace any that ends unasked\n"},
+        {"-start=0", "wait for each until it executes\n"},
+        {"-ready=notify",
+            "wait for each until it sends READY=1 to NOTIFY_SOCKET, at most 60000 ms\n"},
+        {"-ready=fd -ready-timeout=0 -start=5",
+            "wait for each until it writes a newline to NOTIFY_FD\n"},
+        {"-rollout=smooth",
+            "on HUP do the same, and after each that is ready send an old one HUP\n"},
+        {"-hold=500 -stop-signal=TERM -stop=9",
+            "on HUP do the same, and 500 ms after all are ready send the old ones TERM, then KILL "
+            "after 9 ms\n"},
+        {"-rollout=smooth -hold=5",
+            "on HUP do the same, and 5 ms after each that is ready send an old one HUP\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char words[WORDS_SIZE];
+        set_up(state);
+        snprintf(words, sizeof words, "%s /bin/server", cases[i].words);
+        assert_true(check_in(words, no_environment));
+        if (!strstr(plan_bytes, cases[i].plan))
+            fail_msg("%s: %s", words, plan_bytes);
         os_fake_done(&fake);
     }
 }
@@ -653,6 +694,7 @@ int main(void)
         cmocka_unit_test_setup(test_passed_descriptors_stand_in_for_the_default, set_up),
         cmocka_unit_test_setup(test_closing_removes_what_was_made, set_up),
         cmocka_unit_test_setup(test_a_check_says_what_a_start_would_do, set_up),
+        cmocka_unit_test_setup(test_a_check_says_how_workers_are_replaced, set_up),
         cmocka_unit_test_setup(test_a_check_tries_the_listeners, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -238,6 +238,7 @@ static void test_a_directory_that_cannot_be_read_fails_the_start(void **state)
 /* --- one start --- */
 
 static struct os_spawn seen;
+static const struct os_user account = {.uid = 33, .gid = 100};
 
 static void see(struct os_fake *os, const struct os_spawn *plan)
 {
@@ -291,7 +292,6 @@ static void test_a_worker_gets_its_listeners_and_its_output(void **state)
 static void test_a_worker_of_another_user_owns_its_output(void **state)
 {
     (void)state;
-    static const struct os_user account = {.uid = 33, .gid = 100};
     settings.account = &account;
     start();
     assert_non_null(strstr(fake.journal, "file_pinned_chown "));
@@ -300,6 +300,78 @@ static void test_a_worker_of_another_user_owns_its_output(void **state)
     os_fake_fail(&fake, "file_pinned_chown", 1, EPERM);
     start();
     os_fake_done(&fake);
+}
+
+/* Rules: E5 R3 */
+static void test_a_worker_can_say_that_it_is_ready(void **state)
+{
+    (void)state;
+    int listeners[] = {fake.os.null_open(&fake.os), fake.os.null_open(&fake.os)};
+    static const struct envp_listener shown[] = {
+        {.name = "a", .address = "tcp://[::]:80"}, {.name = "b", .address = "unix:///s"}};
+    static const struct spawn_order told = {.notify_socket = "/run/n/0", .generation = 1};
+    for (size_t count = 0; count <= COUNT(listeners); count++) {
+        settings.listeners = shown;
+        settings.listener_fds = listeners;
+        settings.listener_count = count;
+        settings.ready_fd = true;
+        settings.account = &account;
+        os_fake_forget(&fake);
+        assert_true(spawn_start(&spawn, &told, &child, &failure));
+        const struct os_fake_child *worker = os_fake_child(&fake, child.pid);
+        int number = 3 + (int)count;
+        assert_int_equal(variable("NOTIFY_FD")[0], '0' + number);
+        assert_string_equal(variable("NOTIFY_SOCKET"), "/run/n/0");
+        for (int above = number + 1; above < OS_FAKE_DESCRIPTORS; above++)
+            assert_int_equal(worker->descriptors[above], -1);
+
+        char byte;
+        assert_int_equal(fake.os.read(&fake.os, child.ready, &byte, 1), -EAGAIN);
+        os_fake_child_write(&fake, child.pid, number, "\n");
+        assert_int_equal(fake.os.read(&fake.os, child.ready, &byte, 1), 1);
+        os_fake_exit(&fake, child.pid, 0);
+        assert_int_equal(fake.os.read(&fake.os, child.ready, &byte, 1), 0);
+        fake.os.close(&fake.os, child.ready);
+        fake.os.close(&fake.os, child.report);
+        fake.os.close(&fake.os, child.output);
+    }
+    /* Nobody asked for it. */
+    settings.ready_fd = false;
+    assert_true(spawn_start(&spawn, &order, &child, &failure));
+    assert_int_equal(child.ready, -1);
+    assert_null(variable("NOTIFY_FD"));
+    assert_null(variable("NOTIFY_SOCKET"));
+    int open[] = {listeners[0], listeners[1], child.report, child.output};
+    for (size_t i = 0; i < COUNT(open); i++)
+        fake.os.close(&fake.os, open[i]);
+    os_fake_done(&fake);
+}
+
+/* Rules: E1 E5 I11 */
+static void test_as_many_listeners_as_there_may_be(void **state)
+{
+    (void)state;
+    static struct envp_listener shown[LIMIT_LISTENERS];
+    static int listeners[LIMIT_LISTENERS];
+    /* Each stands where another is to be put, and so do the pipes. */
+    for (size_t i = 0; i < LIMIT_LISTENERS; i++) {
+        listeners[i] = fake.os.null_open(&fake.os);
+        shown[i].address = "unix:///s";
+    }
+    int first = listeners[0];
+    memmove(listeners, listeners + 1, sizeof listeners - sizeof listeners[0]);
+    listeners[LIMIT_LISTENERS - 1] = first;
+    settings.listeners = shown;
+    settings.listener_fds = listeners;
+    settings.listener_count = LIMIT_LISTENERS;
+    settings.null_fd = fake.os.null_open(&fake.os);
+    settings.ready_fd = true;
+    assert_true(spawn_start(&spawn, &order, &child, &failure));
+    const struct os_fake_child *worker = os_fake_child(&fake, child.pid);
+    for (int i = 0; i < LIMIT_LISTENERS; i++)
+        assert_int_equal(worker->descriptors[3 + i], listeners[i]);
+    os_fake_child_write(&fake, child.pid, 3 + LIMIT_LISTENERS, "\n");
+    assert_string_equal(variable("NOTIFY_FD"), "259");
 }
 
 /* Rules: O5 */
@@ -323,17 +395,20 @@ static void test_any_failure_leaves_nothing_open(void **state)
     } cases[] = {
         {"pipe_open", 1, EMFILE, SPAWN_STEP_PIPE},
         {"pipe_open", 2, ENFILE, SPAWN_STEP_PIPE},
+        {"pipe_open", 3, EMFILE, SPAWN_STEP_PIPE},
         {"spawn", 1, EAGAIN, SPAWN_STEP_FORK},
         {"spawn", 1, ENOMEM, SPAWN_STEP_FORK},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         set_up(state);
+        settings.ready_fd = true;
         os_fake_fail(&fake, cases[i].call, cases[i].nth, cases[i].error);
         assert_false(spawn_start(&spawn, &order, &child, &failure));
         assert_int_equal(failure.step, cases[i].step);
         assert_int_equal(failure.error, cases[i].error);
         assert_int_equal(fake.child_count, 0);
         os_fake_done(&fake);
+        settings.ready_fd = false;
         start();
         os_fake_done(&fake);
     }
@@ -425,6 +500,8 @@ int main(void)
         cmocka_unit_test_setup(test_a_directory_that_cannot_be_read_fails_the_start, set_up),
         cmocka_unit_test_setup(test_a_worker_gets_its_listeners_and_its_output, set_up),
         cmocka_unit_test_setup(test_a_worker_of_another_user_owns_its_output, set_up),
+        cmocka_unit_test_setup(test_a_worker_can_say_that_it_is_ready, set_up),
+        cmocka_unit_test_setup(test_as_many_listeners_as_there_may_be, set_up),
         cmocka_unit_test_setup(test_without_a_relay_there_is_no_pipe_for_output, set_up),
         cmocka_unit_test_setup(test_any_failure_leaves_nothing_open, set_up),
         cmocka_unit_test_setup(test_reads_what_the_child_reports, set_up),

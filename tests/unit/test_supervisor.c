@@ -239,6 +239,23 @@ static void test_strangers_are_reaped_and_change_nothing(void **state)
     os_fake_done(&fake);
 }
 
+static void expect_reaped(struct os_fake *os, const struct os_spawn *plan)
+{
+    (void)plan;
+    assert_true(os_fake_child(os, 500)->reaped);
+}
+
+/* Rules: G2 G4 */
+static void test_an_orphan_that_ended_before_the_start_is_reaped_before_it(void **state)
+{
+    (void)state;
+    fake.spawn_seen = expect_reaped;
+    os_fake_exit(&fake, 500, 0);
+    os_fake_signal_at(&fake, BEGIN + 5000, SIGTERM);
+    assert_int_equal(run("-start=100 /bin/server"), 0);
+    os_fake_done(&fake);
+}
+
 /* Rules: G3 */
 static void test_other_signals_are_ignored_with_a_line(void **state)
 {
@@ -248,8 +265,6 @@ static void test_other_signals_are_ignored_with_a_line(void **state)
     } cases[] = {
         {SIGUSR1, "USR1 received: it means nothing"},
         {SIGUSR2, "USR2 received: it means nothing"},
-        {SIGTTIN, "TTIN received: it means nothing"},
-        {SIGTTOU, "TTOU received: it means nothing"},
         {40, "signal 40 received: it means nothing"},
         {SIGALRM, "ALRM received: it means nothing"},
         {SIGWINCH, NULL},
@@ -303,6 +318,107 @@ static void test_output_that_is_inherited_needs_no_pipe(void **state)
     os_fake_done(&fake);
 }
 
+static void makes_it_blocking(struct os_fake *os, pid_t pid, int fd)
+{
+    (void)pid;
+    os->descriptors[fd].nonblocking = false;
+}
+
+static void expect_nonblocking(struct os_fake *os, const struct os_spawn *plan)
+{
+    (void)plan;
+    assert_true(os->descriptors[3].nonblocking);
+}
+
+/* Rules: L8 */
+static void test_a_new_worker_finds_the_listeners_as_they_were_asked_for(void **state)
+{
+    (void)state;
+    fake.spawn_seen = expect_nonblocking;
+    os_fake_at(&fake, BEGIN + 1000, makes_it_blocking, 0, 3);
+    os_fake_signal_at(&fake, BEGIN + 2000, SIGHUP);
+    os_fake_signal_at(&fake, BEGIN + 3000, SIGTERM);
+    assert_int_equal(
+        run("-start=100 -workers=2 -listen=tcp://127.0.0.1:80?nonblock=true /bin/server"), 0);
+    assert_int_equal(fake.child_count, 4);
+    expect_said("a worker made it blocking, non-blocking again");
+    /* Once for all that are started together. */
+    assert_int_equal(os_fake_uses(&fake, "is_nonblocking"), 2);
+    os_fake_done(&fake);
+}
+
+static void cuts_the_backlog(struct os_fake *os, pid_t pid, int fd)
+{
+    (void)pid;
+    os->descriptors[fd].backlog = 5;
+}
+
+static void expect_the_backlog(struct os_fake *os, pid_t pid, int fd)
+{
+    (void)pid;
+    assert_int_equal(os->descriptors[fd].backlog, 100);
+}
+
+/* Rules: L8 */
+static void test_a_backlog_that_was_cut_is_put_back_once_its_worker_is_ready(void **state)
+{
+    (void)state;
+    os_fake_at(&fake, BEGIN + 50, cuts_the_backlog, 0, 3);
+    os_fake_at(&fake, BEGIN + 200, expect_the_backlog, 0, 3);
+    os_fake_signal_at(&fake, BEGIN + 1000, SIGTERM);
+    assert_int_equal(run("-start=100 -listen=tcp://127.0.0.1:80?backlog=100 /bin/server"), 0);
+    expect_said("a worker cut the backlog to 5, put back to 100");
+    os_fake_done(&fake);
+}
+
+static void removes_the_file(struct os_fake *os, pid_t pid, int number)
+{
+    (void)pid;
+    (void)number;
+    assert_int_equal(os->os.file_remove(&os->os, "/run/sock"), 0);
+    for (int fd = 0; fd < OS_FAKE_DESCRIPTORS; fd++)
+        if (os->descriptors[fd].kind == OS_FAKE_FILE_WATCH)
+            os_fake_feed(os, fd, "x", 1);
+}
+
+static void expect_the_file(struct os_fake *os, pid_t pid, int number)
+{
+    (void)pid;
+    (void)number;
+    assert_non_null(os_fake_find(os, "/run/sock"));
+}
+
+/* Rules: L8 */
+static void test_a_socket_file_that_a_worker_removed_is_back_at_once(void **state)
+{
+    (void)state;
+    os_fake_file(&fake, "/run", OS_FILE_DIRECTORY);
+    os_fake_at(&fake, BEGIN + 1000, removes_the_file, 0, 0);
+    os_fake_at(&fake, BEGIN + 1001, expect_the_file, 0, 0);
+    os_fake_signal_at(&fake, BEGIN + 3000, SIGTERM);
+    assert_int_equal(run("-start=100 -listen=unix:///run/sock /bin/server"), 0);
+    os_fake_done(&fake);
+}
+
+static void removes_the_file_from_a_full_disk(struct os_fake *os, pid_t pid, int number)
+{
+    os_fake_fail(os, "file_pinned_link", 1, ENOSPC);
+    removes_the_file(os, pid, number);
+}
+
+/* Rules: L8 I9 */
+static void test_what_cannot_be_put_right_at_once_is_tried_after_a_second(void **state)
+{
+    (void)state;
+    os_fake_file(&fake, "/run", OS_FILE_DIRECTORY);
+    os_fake_at(&fake, BEGIN + 1000, removes_the_file_from_a_full_disk, 0, 0);
+    os_fake_at(&fake, BEGIN + 2001, expect_the_file, 0, 0);
+    os_fake_signal_at(&fake, BEGIN + 3000, SIGTERM);
+    assert_int_equal(run("-start=100 -listen=unix:///run/sock /bin/server"), 0);
+    expect_said("unable to put back its socket file: No space left on device");
+    os_fake_done(&fake);
+}
+
 /* Rules: C7 */
 static void test_a_check_starts_nothing(void **state)
 {
@@ -310,7 +426,11 @@ static void test_a_check_starts_nothing(void **state)
     configure("-check -listen=tcp://127.0.0.1:80 -dir=/bin -user=www-data /bin/server a b");
     assert_int_equal(supervisor_check(&fake.os, &config, no_environment), 0);
     assert_string_equal(fake.output, "listen on tcp://127.0.0.1:80 as descriptor 3\n"
-                                     "run /bin/server a b in /bin as www-data (33:33)\n");
+                                     "run /bin/server a b in /bin as www-data (33:33)\n"
+                                     "start 1 worker\n"
+                                     "wait for each until it has lived for 3000 ms\n"
+                                     "on HUP do the same, and after all are ready send the old "
+                                     "ones HUP\n");
     assert_int_equal(fake.child_count, 0);
     assert_true(os_fake_saw(&fake, "output_open 1"));
     os_fake_done(&fake);
@@ -340,10 +460,19 @@ int main(void)
         cmocka_unit_test_setup(test_the_group_is_signalled_where_asked, set_up),
         cmocka_unit_test_setup(test_a_worker_that_left_its_group_is_signalled_itself, set_up),
         cmocka_unit_test_setup(test_strangers_are_reaped_and_change_nothing, set_up),
+        cmocka_unit_test_setup(
+            test_an_orphan_that_ended_before_the_start_is_reaped_before_it, set_up),
         cmocka_unit_test_setup(test_other_signals_are_ignored_with_a_line, set_up),
         cmocka_unit_test_setup(test_the_exit_status_is_the_worker_s, set_up),
         cmocka_unit_test_setup(test_nothing_runs_while_nothing_happens, set_up),
         cmocka_unit_test_setup(test_output_that_is_inherited_needs_no_pipe, set_up),
+        cmocka_unit_test_setup(
+            test_a_new_worker_finds_the_listeners_as_they_were_asked_for, set_up),
+        cmocka_unit_test_setup(
+            test_a_backlog_that_was_cut_is_put_back_once_its_worker_is_ready, set_up),
+        cmocka_unit_test_setup(test_a_socket_file_that_a_worker_removed_is_back_at_once, set_up),
+        cmocka_unit_test_setup(
+            test_what_cannot_be_put_right_at_once_is_tried_after_a_second, set_up),
         cmocka_unit_test_setup(test_a_check_starts_nothing, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

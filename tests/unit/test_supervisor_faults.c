@@ -45,8 +45,8 @@ static void test_each_way_to_fail_a_reload_keeps_the_old_worker(void **state)
         os_fake_signal_at(&fake, BEGIN + 20000, SIGTERM);
         assert_int_equal(run("-start=100 /bin/server"), 0);
         expect_said(cases[i].said);
-        expect_said("generation 2: rollout failed after 0 ms: a worker could not be started; "
-                    "1 older worker serves on");
+        expect_said("generation 2: rollout failed after 0 ms: worker ");
+        expect_said(" could not be started: unable to ");
         expect_said("generation 3: rollout done");
         expect_signal(FIRST, SIGHUP, 1);
         /* Nobody would learn how a child does that cannot be watched. */
@@ -69,7 +69,7 @@ static void test_a_new_worker_that_ends_too_early(void **state)
         os_fake_exit_at(&fake, BEGIN + 1050, SECOND, statuses[i]);
         os_fake_signal_at(&fake, BEGIN + 9000, SIGTERM);
         assert_int_equal(run("-start=100 /bin/server"), 0);
-        expect_said("a worker ended before it was ready; 1 older worker serves on");
+        expect_said("; 1 worker serves on");
         expect_signal(FIRST, SIGHUP, 0);
         os_fake_done(&fake);
     }

@@ -303,6 +303,57 @@ static void test_reads_hex_digits(void **state)
     }
 }
 
+/* Rules: O1 R3 */
+static void test_knows_utf8(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t given;
+        size_t length; /* of the first character */
+    } cases[] = {
+        {"a", 1, 1},
+        {"ab", 2, 1},
+        {"\0", 1, 1},
+        {"\x7f", 1, 1},
+        {"\xc2\x80", 2, 2},
+        {"\xdf\xbf", 2, 2},
+        {"\xe0\xa0\x80", 3, 3},
+        {"\xed\x9f\xbf", 3, 3},
+        {"\xee\x80\x80", 3, 3},
+        {"\xef\xbf\xbf", 3, 3},
+        {"\xf0\x90\x80\x80", 4, 4},
+        {"\xf4\x8f\xbf\xbf", 4, 4},
+        {"\xe2\x82\xac\xff", 4, 3},
+        /* a byte that begins none */
+        {"\x80", 1, 0},
+        {"\xbf\xbf", 2, 0},
+        {"\xc0\xaf", 2, 0},
+        {"\xc1\xbf", 2, 0},
+        {"\xf5\x80\x80\x80", 4, 0},
+        {"\xff", 1, 0},
+        /* cut */
+        {"\xc3", 1, 0},
+        {"\xe2\x82", 2, 0},
+        {"\xe2\x82\xac", 2, 0},
+        {"\xf0\x9f\x98", 3, 0},
+        /* followed by another */
+        {"\xc3(", 2, 0},
+        {"\xc3\xc3", 2, 0},
+        {"\xe2(\xac", 3, 0},
+        {"\xe2\x82(", 3, 0},
+        {"\xf0\x9f\x98(", 4, 0},
+        /* too long for what they say, halves of a pair, beyond the last */
+        {"\xe0\x9f\xbf", 3, 0},
+        {"\xf0\x8f\xbf\xbf", 4, 0},
+        {"\xed\xa0\x80", 3, 0},
+        {"\xf4\x90\x80\x80", 4, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(text_utf8_length(cases[i].bytes, cases[i].given), cases[i].length);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_reads_strict_numbers),
         cmocka_unit_test(test_reads_no_further_than_told),
         cmocka_unit_test(test_reads_hex_digits),
+        cmocka_unit_test(test_knows_utf8),
     };
 
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
