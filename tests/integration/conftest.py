@@ -78,8 +78,10 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture
-def master(request):
-    """Starts masters (arguments as of harness.Master) and ends them after the test."""
+def master(request, socket_dir):
+    """Starts masters (arguments as of harness.Master) and ends them after the test, and before the
+    directory goes: they put back socket files that are removed from it."""
+    del socket_dir
     started = request.node.stash.setdefault(MASTERS, [])
 
     def start(*options, **how):

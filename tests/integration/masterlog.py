@@ -17,6 +17,13 @@ from dataclasses import dataclass
 _WORKER = r"generation <generation>: worker <pid> \(slot <slot>\) "
 SAYS = {
     "listening": r"listening on (?P<address>\S+) as descriptor <fd>(?: named (?P<name>.+))?$",
+    "nonblocking_again": r"listener (?P<address>\S+): a worker made it blocking, non-blocking again$",
+    "backlog_put_back": r"listener (?P<address>\S+): a worker cut the backlog to <cut>, "
+    r"put back to <backlog>$",
+    "listening_again": r"listener (?P<address>\S+): a worker shut it down, listening again$",
+    "shut_down": r"listener (?P<address>\S+): a worker shut it down: only a new master can .*$",
+    "file_put_back": r"listener (?P<address>\S+): its socket file was removed, put back$",
+    "file_replaced": r"listener (?P<address>\S+): another file has taken the place .* left alone$",
     "started": _WORKER + r"started: (?P<command>.*)$",
     "not_started": r"generation <generation>: worker (?:<pid> )?\(slot <slot>\) "
     r"not started: unable to (?P<why>.*)$",
@@ -33,6 +40,13 @@ SAYS = {
     "rollout_done": r"generation <generation>: rollout done in <ms> ms$",
     "rollout_failed": r"generation <generation>: rollout failed after <ms> ms: (?P<why>.*)$",
     "rollout_ended": r"generation <generation>: rollout (?P<how>done|failed) .*$",
+    "late": _WORKER + r"is not ready after <ms> ms$",
+    "lost": _WORKER + r"closed NOTIFY_FD without a newline, so it can never say that it is ready$",
+    "replacing": r"generation <generation>: a replacement failed: the next one starts in <ms> ms "
+    r"\(<count> in a row\)$",
+    "scaled": r"workers wanted from now on: <count>$",
+    "scale_later": r"workers wanted once this rollout has ended: <count>$",
+    "scale_refused": r"refused a number of workers .*: <count>$",
     "stop": r"(?P<signal>\w+) received: stopping$",
     "exiting": r"ending with exit status <status>$",
 }

@@ -12,6 +12,11 @@ from words import HOSTILE, assert_refused, escaped, for_root
 
 FREE = "-listen=tcp://127.0.0.1:0"
 LISTENS = "listen on tcp://127.0.0.1:0 as descriptor 3\n"
+# What a plan says after the command.
+WORKERS = "start 1 worker\n"
+READY = "wait for each until it has lived for 3000 ms\n"
+REPLACED = "on HUP do the same, and after all are ready send the old ones HUP\n"
+DEFAULTS = WORKERS + READY + REPLACED
 
 
 def check(*arguments, **how):
@@ -23,13 +28,22 @@ def check(*arguments, **how):
 # Option, value, what the plan then has; {dir} is a directory.
 GOOD = [
     ("command", "/bin/true", "run /bin/true\n"),
-    ("start", "0", ""),
-    ("start", "4294967295", ""),
-    ("start", "0100", ""),
-    ("ready", "alive", ""),
-    ("stop-signal", "TERM", ""),
-    ("stop-signal", "sigquit", ""),
-    ("stop", "5000", ""),
+    ("start", "0", "wait for each until it executes\n"),
+    ("start", "4294967295", "wait for each until it has lived for 4294967295 ms\n"),
+    ("start", "0100", "has lived for 100 ms\n"),
+    ("workers", "1", WORKERS),
+    ("workers", "8", "start 8 workers\n"),
+    ("workers", "1024", "start 1024 workers\n"),
+    ("ready", "alive", READY),
+    ("ready", "notify", "until it sends READY=1 to NOTIFY_SOCKET, at most 60000 ms\n"),
+    ("ready", "fd", "until it writes a newline to NOTIFY_FD, at most 60000 ms\n"),
+    ("rollout", "fleet", WORKERS + READY + REPLACED),
+    ("rollout", "smooth", "and after each that is ready send an old one HUP\n"),
+    ("hold", "0", REPLACED),
+    ("hold", "50", "and 50 ms after all are ready send the old ones HUP\n"),
+    ("stop-signal", "TERM", "send the old ones TERM\n"),
+    ("stop-signal", "sigquit", "send the old ones QUIT\n"),
+    ("stop", "5000", "send the old ones HUP, then KILL after 5000 ms\n"),
     ("max-draining", "3", ""),
     ("kill", "process", ""),
     ("kill", "group", ""),
@@ -65,6 +79,28 @@ def test_every_option_is_understood_in_every_spelling(name, value, planned, sock
     assert plan.stdout.startswith(LISTENS + "run /bin/true") and planned in plan.stdout
 
 
+# Options that need another one, which is, a value, what the plan then has.
+GOOD_TOGETHER = [
+    ("ready-timeout", "-ready=notify", "50", "READY=1 to NOTIFY_SOCKET, at most 50 ms\n"),
+    ("ready-timeout", "-ready=fd", "0", "writes a newline to NOTIFY_FD\n"),
+    ("max-starting", "-rollout=smooth", "2", "start 1 worker, at most 2 at a time\n"),
+    ("max-starting", "-rollout=smooth", "1024", "start 1 worker, at most 1024 at a time\n"),
+]
+
+
+@pytest.mark.rules("C2", "C4", "C7", "R3", "R5")
+@pytest.mark.parametrize("name, other, value, planned", GOOD_TOGETHER)
+def test_options_are_understood_together(name, other, value, planned):
+    variable = {f"SOCKETMASTER_{name.upper().replace('-', '_')}": value}
+    plans = {
+        check(f"-{name}={value}", other, "/bin/true"),
+        check(other, f"-{name}", value, "/bin/true"),
+        check(other, "/bin/true", env=variable),
+    }
+    (plan,) = plans
+    assert (plan.status, plan.stderr) == (0, "") and planned in plan.stdout
+
+
 @pytest.mark.rules("C2", "C3", "C7")
 @pytest.mark.parametrize("form", ["-listen={}", "--listen={}", "-listen {}", "--listen {}"])
 def test_listeners_may_be_repeated(form, socket_dir):
@@ -73,20 +109,22 @@ def test_listeners_may_be_repeated(form, socket_dir):
     plan = run("-check", *words, "/bin/true")
     addresses = [uri.partition("?")[0] for uri in uris]
     lines = [f"listen on {address} as descriptor {i}" for i, address in enumerate(addresses, 3)]
-    assert plan.stdout.splitlines() == [*lines, "run /bin/true"]
+    assert plan.stdout.splitlines() == [*lines, "run /bin/true", *DEFAULTS.splitlines()]
 
 
 @pytest.mark.rules("C2")
 @pytest.mark.parametrize("value", ["true", "1", "t", "T", "TRUE", "True"])
 def test_booleans_are_true_as_in_go(value):
-    assert run(f"-check={value}", FREE, "/bin/true").stdout == LISTENS + "run /bin/true\n"
+    plan = run(f"-check={value}", f"-respawn={value}", FREE, "/bin/true").stdout
+    replaces = "start 1 worker, and replace any that ends unasked\n"
+    assert plan == LISTENS + "run /bin/true\n" + replaces + READY + REPLACED
     assert run(f"-version={value}").stdout.startswith("socketmaster ")
 
 
 @pytest.mark.rules("C2")
 @pytest.mark.parametrize("value", ["false", "0", "f", "F", "FALSE", "False"])
 def test_booleans_are_false_as_in_go(value):
-    options = [f"-{name}={value}" for name in ("check", "help", "version", "syslog")]
+    options = [f"-{name}={value}" for name in ("check", "help", "version", "syslog", "respawn")]
     done = run(*options, FREE, "-start=0", "/bin/true")
     assert (done.status, done.stdout) == (0, "")
     assert re.search(says("started"), done.stderr, re.MULTILINE)
@@ -112,7 +150,8 @@ OPERANDS = [
 @pytest.mark.rules("C1", "C2")
 @pytest.mark.parametrize("words, command", OPERANDS)
 def test_options_end_at_the_first_operand(words, command):
-    assert check(*words, env={"PATH": "/nowhere:/bin"}).stdout == LISTENS + f"run {command}\n"
+    plan = check(*words, env={"PATH": "/nowhere:/bin"})
+    assert plan.stdout == LISTENS + f"run {command}\n" + DEFAULTS
 
 
 @pytest.mark.rules("C1")
@@ -137,13 +176,14 @@ def test_without_listeners_it_is_tcp_8080():
 
 @pytest.mark.rules("C3", "C5")
 @pytest.mark.parametrize("words", [["-help"], ["--help"], ["-help=true"], ["-help", "-bogus"]])
-def test_help_fits_one_screen(words):
+def test_help_fits_two_screens(words):
     done = run(*words, env={"SOCKETMASTER_START": "wrong"})
     assert (done.status, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert len(lines) <= 24 and max(map(len, lines)) <= 80
+    assert len(lines) <= 2 * 24 and max(map(len, lines)) <= 80
     assert re.fullmatch(r"[ -~\n]*\n", done.stdout)
-    names = {row[0] for row in GOOD} | {"listen", "syslog", "check", "version", "help"}
+    names = {row[0] for row in GOOD} | {row[0] for row in GOOD_TOGETHER}
+    names |= {"listen", "respawn", "syslog", "check", "version", "help"}
     for name in names:
         assert re.search(rf"^  -{name}[= ]", done.stdout, re.MULTILINE), name
     assert re.search(r"^  -start=.*\(default 3000\)$", done.stdout, re.MULTILINE)
@@ -181,7 +221,7 @@ VARIABLES = [
 def test_options_have_defaults_in_the_environment(name, value, planned):
     words = ["-check"] * (name != "CHECK") + [FREE] * (name != "LISTEN")
     plan = run(*words, "/bin/true", env={f"SOCKETMASTER_{name}": value})
-    assert plan.stdout == LISTENS * (name != "LISTEN") + planned
+    assert plan.stdout == LISTENS * (name != "LISTEN") + planned + DEFAULTS
 
 
 @pytest.mark.rules("C4")
@@ -197,14 +237,15 @@ def test_the_command_line_wins_over_the_environment(socket_dir):
         "BOGUS": "wrong",
         "HELP": "true",
         "VERSION": "true",
-        "WORKERS": "2",
+        "WORKER": "2",
         "START_": "wrong",
         "stop": "wrong",
         "STOP-SIGNAL": "wrong",
     }
     words = ["-command=/bin/true", "-start=1", "-dir=/usr", "-user="]
     plan = check(*words, env={f"SOCKETMASTER_{name}": value for name, value in env.items()})
-    assert plan.stdout == LISTENS + "run /bin/true in /usr\n"
+    ready = "wait for each until it has lived for 1 ms\n"
+    assert plan.stdout == LISTENS + "run /bin/true in /usr\n" + WORKERS + ready + REPLACED
 
 
 @pytest.mark.rules("C4", "E6")
@@ -228,13 +269,16 @@ def test_no_default_reaches_a_worker(master):
 # Options, wrong values, what was expected.
 WRONG = [
     (
-        "start stop",
+        "start stop hold ready-timeout",
         ["", "abc", "-5", "+5", "1.5", "1e3", "0x10", " 5", "5 ", "1_000", "4294967296", "٣"],
         "milliseconds from 0 to 4294967295",
     ),
     ("max-draining", ["", "-1", "many", "18446744073709551617"], "a number from 0 to 4294967295"),
     ("command", [""], "the path of the server to run"),
-    ("ready", ["", "notify", "ack", "fd", "Alive", "alive,fd"], "alive"),
+    ("workers max-starting", ["", "0", "1025", "-1", "all"], "a number from 1 to 1024"),
+    ("ready", ["", "Alive", "alive,fd", "acknowledged"], "alive, notify or fd"),
+    ("ready", ["ack"], "alive, notify or fd; ack comes with the control socket"),
+    ("rollout", ["", "Fleet", "rolling"], "fleet or smooth"),
     ("stop-signal", ["KILL", "SIGSTOP", "CONT", "CHLD", "NONE", "0", "15", "SIG"], "one of HUP "),
     ("stop-signal", [""], "the name of a signal"),
     ("kill", ["", "all", "Process", "group "], "process or group"),
@@ -248,7 +292,7 @@ WRONG = [
     ),
     ("output", ["", "file", "LOG"], "log or inherit"),
     ("log", ["", "xml", "JSON"], "text or json"),
-    ("syslog check", ["", "maybe", "yes", "2", "tRUE", "01"], "true or false"),
+    ("syslog check respawn", ["", "maybe", "yes", "2", "tRUE", "01"], "true or false"),
     ("syslog-socket", ["", "dev/log", "@x", "/" + 107 * "x"], "an absolute path of at most 107 "),
     ("listen", [""], "a URI such as tcp://:8080"),
 ]
@@ -276,7 +320,8 @@ def test_wrong_values_are_refused(name, value, expected, socket_dir):
 
 
 TAKES_NO_STRANGE_VALUE = (
-    "start stop max-draining ready stop-signal kill env output log syslog check syslog-socket"
+    "start stop max-draining ready ready-timeout workers rollout max-starting hold respawn "
+    "stop-signal kill env output log syslog check syslog-socket"
 ).split()
 
 
@@ -311,14 +356,7 @@ MISUSED = [
     (["-listen=" + 5000 * "x"], f'-listen: value "{4096 * "x"}"...: expected at most 4096 bytes'),
     (256 * [FREE], '-listen: value "tcp://127.0.0.1:0": expected no more than 256 listeners'),
     # What later versions understand.
-    (["-workers=2"], "-workers: unknown option"),
     (["-control=/run/x"], "-control: unknown option"),
-    (["-ready=notify"], '-ready: value "notify": expected alive'),
-    (["-ready-timeout=1"], "-ready-timeout: unknown option"),
-    (["-rollout=smooth"], "-rollout: unknown option"),
-    (["-hold=1"], "-hold: unknown option"),
-    (["-respawn"], "-respawn: unknown option"),
-    (["-max-starting=1"], "-max-starting: unknown option"),
 ]
 
 
@@ -329,6 +367,36 @@ def test_misuse_is_refused(options, complaint, socket_dir):
     line = assert_refused(run(FREE, *options, "--", SERVER, f"--marker={marker}"))
     assert line.startswith(f"socketmaster: {complaint}")
     assert not marker.exists()
+
+
+# Options that are right one by one, what is then wrong, and what was expected. One of them at least
+# was given; the rest may be defaults.
+CONTRADICTIONS = [
+    (["syslog=1", "log=json"], "log", "text together with -syslog"),
+    (["ready-timeout=50"], "ready-timeout", "-ready=notify or -ready=fd together with it"),
+    (["ready=alive", "ready-timeout=0"], "ready-timeout", "-ready=notify or -ready=fd together"),
+    (["ready=fd", "start=9", "ready-timeout=8"], "ready-timeout", "0, or no less than -start"),
+    (["ready=notify", "start=9", "ready-timeout=1"], "ready-timeout", "0, or no less than -start"),
+    (["max-starting=2"], "max-starting", "-rollout=smooth together with it"),
+    (["rollout=fleet", "max-starting=2"], "max-starting", "-rollout=smooth together with it"),
+]
+
+
+@pytest.mark.rules("C4", "C5", "X3", "R3", "R5")
+@pytest.mark.parametrize("settings, wrong, expected", CONTRADICTIONS)
+def test_contradictions_are_refused(settings, wrong, expected, socket_dir):
+    words = [f"-{setting}" for setting in settings]
+    names = [setting.partition("=") for setting in settings]
+    env = {f"SOCKETMASTER_{n.upper().replace('-', '_')}": value for n, _, value in names}
+    value = dict(setting.split("=") for setting in settings)[wrong]
+    rest = [f"-listen=unix://{socket_dir}/s", "--", SERVER, f"--marker={socket_dir}/marker"]
+    complaint = f': value "{value}": expected {expected}'
+    line = assert_refused(run(*words, *rest))
+    assert line.startswith(f"socketmaster: -{wrong}{complaint}")
+    line = assert_refused(run(*rest, env=env))
+    variable = f"SOCKETMASTER_{wrong.upper().replace('-', '_')}"
+    assert line.startswith(f"socketmaster: {variable}{complaint}")
+    assert list(socket_dir.iterdir()) == []
 
 
 # Words at the end, and what is missing there.

@@ -137,7 +137,7 @@ def test_a_drainer_that_ends_later_does_not_count(how, socket_dir, master):
 FAILED_STARTS = {
     "no command": ([], 2),
     "unknown option": (["-nonsense", SERVER], 2),
-    "an option of a later version": (["-workers=2", SERVER], 2),
+    "an option of a later version": (["-control=/nonexistent", SERVER], 2),
     "wrong value": (["-start=soon", SERVER], 2),
     "wrong URI": (["-listen=tcp://127.0.0.1:99999", SERVER], 2),
     "command not found": (["/nonexistent/server"], 1),
@@ -167,6 +167,6 @@ def test_a_first_worker_that_cannot_be_executed_is_no_worker_that_ended_with_127
     path = socket_dir / "socket"
     finished = run(f"-listen=unix://{path}", program)
     assert finished.status == 1
-    told = [line for line in finished.error_lines if "unable to execute" in line]
+    told = [line for line in finished.error_lines if "not started: unable to execute" in line]
     assert len(told) == 1 and str(program) in told[0], finished.stderr
     assert not path.exists()

@@ -23,6 +23,10 @@ CALLS = [
     ("setsockopt", ["ENOPROTOOPT", "EPERM", "ENOMEM", "EINVAL"]),
     ("getsockname", ["ENOBUFS"]),
     ("connect", ["EACCES", "EAGAIN", "EINTR", "ENOENT", "EPROTOTYPE"]),
+    ("linkat", ["EEXIST", "EPERM", "EROFS", "EMLINK"]),
+    ("inotify_init1", ["EMFILE", "ENFILE", "ENOMEM"]),
+    ("inotify_add_watch", ["EACCES", "ENOSPC", "ENOMEM"]),
+    ("poll", ["EINTR", "ENOMEM"]),
     ("flock", ["EAGAIN", "ENOLCK", "EINTR"]),
     ("unlink", ["EACCES", "EROFS", "ENOENT"]),
     ("openat", ["EMFILE", "ENFILE", "EACCES", "ENOMEM"]),
@@ -49,7 +53,8 @@ USES_MAX = 40
 
 def make_stale(path):
     """A socket file that nobody answers on; returns its inode."""
-    path.unlink(missing_ok=True)
+    for name in (path, path.with_name(f"{path.name}.socketmaster")):
+        name.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
     return path.stat().st_ino
@@ -74,10 +79,11 @@ class Try:
         # Where the fault hits the dynamic loader the program does not begin.
         self.begun = "error while loading shared libraries" not in self.done.stderr
         self.left_file = path.exists() and path.stat().st_ino != stale
+        self.left_file |= path.with_name("s.socketmaster").exists()
         self.where = f"{error} of use {when} of {call}: {self.done}"
 
     def judge(self, may_leave_file):
-        told = re.findall(r"unable to .*: \w", self.done.stderr)
+        told = re.findall(r"(?<!could not be started: )unable to .*: \w", self.done.stderr)
         assert self.done.status in (0, 1), self.where
         assert len(told) == 1 or self.done.status == 0, self.where
         assert may_leave_file or not self.left_file, self.where

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import stat
-from signal import SIGCONT, SIGKILL
+from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import client
 import procfs
@@ -114,7 +114,7 @@ def test_paths_and_names_are_unescaped(socket_dir, master):
     shown = "a%20b%25c%23%3Fd%26e%3Df%22%5C%C3%A9%0A%1B"
     one = master(listen=[f"unix://{socket_dir}/{shown.lower()}", f"unix:@{socket_dir}/%5B%1b"])
     one.wait_ready(1)
-    assert [path.name for path in socket_dir.iterdir()] == [odd]
+    assert {path.name for path in socket_dir.iterdir()} == {odd, f"{odd}.socketmaster"}
     assert one.addresses == [f"unix://{socket_dir}/{shown}", f"unix:@{socket_dir}/%5B%1B"]
     for address in one.addresses:
         assert one.wait_serving(address)
@@ -320,11 +320,15 @@ def test_a_file_that_is_not_ours_any_more_stays(replace, socket_dir, master):
     path = socket_dir / "s"
     one = master(listen=[f"unix://{path}", f"unix:@{socket_dir}"])
     one.wait_ready(1)
+    # What is not there it would put back before anything could take its place (L8).
+    one.signal(SIGSTOP)
     path.rename(socket_dir / "kept")
     replace(path)
     before = snapshot(socket_dir)
+    one.signal(SIGCONT)
     one.reload()
     assert one.stop() == 0
+    del before["s.socketmaster"]
     assert snapshot(socket_dir) == before
 
 
@@ -351,8 +355,13 @@ def test_a_master_that_was_killed_leaves_a_stale_file_for_the_next(socket_dir, m
     assert complaint(f"-listen=unix://{path}").endswith("a live server has this path")
     os.kill(worker, SIGKILL)
     eventually(lambda: not procfs.is_alive(worker), what="the worker's end")
+    assert len(snapshot(socket_dir)) == 2
     second = master(listen=f"unix://{path}")
     assert second.wait_serving().pid == second.wait_ready(1)
+    # It has taken over both names, and leaves none.
+    assert len({found[0] for found in snapshot(socket_dir).values()}) == 1
+    assert second.stop() == 0
+    assert snapshot(socket_dir) == {}
 
 
 # --- several listeners, of which one fails -------------------------------------------------------

@@ -181,7 +181,7 @@ def test_a_wrong_path_is_refused(path, socket_dir):
 FAILING = {
     "address in use": (["-listen=unix://{dir}/taken", SERVER], "unable to listen on .*taken.*: "),
     "no command": (["{dir}/missing"], "unable to .*missing.*: No such file or directory$"),
-    "no program": (["{dir}/junk"], "unable to execute .*junk.*: Exec format error$"),
+    "no program": (["{dir}/junk"], "unable to execute .*junk.*: Exec format error; "),
     "no user": (["-user=socketmaster-nobody", SERVER], "unable to .*socketmaster-nobody.*: "),
 }
 
