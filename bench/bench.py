@@ -18,10 +18,11 @@ import subprocess
 import sys
 import time
 
-from measures import FULL, QUICK, Bench
+from measures import Bench
 from process import Broken
+from rows import FULL, QUICK
 
-COLUMNS = "{:<41} {:>21} {:>21} {:>6}  {:<9} {}"
+COLUMNS = "{:<48} {:>21} {:>21} {:>6}  {:<9} {}"
 
 
 def arguments():

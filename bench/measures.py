@@ -1,77 +1,23 @@
-"""measures: what is measured, how, and what is to be reached.
+"""measures: what is measured of a master with one worker, how, and what is to be reached.
 
 Floor and product take turns within one run, so that both see the same machine; what is compared are
 the medians of the rounds. Each measure yields rows of the table.
 """
 
 import contextlib
-import dataclasses
 import os
 import pathlib
 import signal
-import statistics
 import subprocess
 import time
 
+from pools import Pools
 from process import Broken, Ears, Program, free_port, wait_gone
+from rows import Row
 
 MEGABYTES = 200
 PIPES = 100
 TMPFS = pathlib.Path("/dev/shm")
-
-
-@dataclasses.dataclass(frozen=True)
-class Rounds:
-    """How often each thing is done."""
-
-    starts: int
-    reloads: int
-    floods: int
-    memories: int
-    soak: int
-    idle_s: int
-
-
-FULL = Rounds(starts=300, reloads=500, floods=9, memories=15, soak=10000, idle_s=10)
-QUICK = Rounds(starts=60, reloads=100, floods=3, memories=5, soak=500, idle_s=3)
-
-
-@dataclasses.dataclass
-class Row:
-    """One line of the table: figures, what was measured beside them, and what is to be reached."""
-
-    what: str
-    unit: str
-    ours: list
-    floor: list = dataclasses.field(default_factory=list)
-    reach: str = ""
-    met: bool | None = None
-
-    @property
-    def ratio(self):
-        if not self.floor or not statistics.median(self.floor):
-            return None
-        return statistics.median(self.ours) / statistics.median(self.floor)
-
-    def at_most(self, times):
-        self.reach, self.met = f"<= {times} x", self.ratio is not None and self.ratio <= times
-        return self
-
-    def at_least(self, times):
-        self.reach, self.met = f">= {times} x", self.ratio is not None and self.ratio >= times
-        return self
-
-    def below(self, limit):
-        self.reach, self.met = f"<= {limit}", statistics.median(self.ours) <= limit
-        return self
-
-    def above(self, limit):
-        self.reach, self.met = f">= {limit}", statistics.median(self.ours) >= limit
-        return self
-
-    def same(self):
-        self.reach, self.met = "the same", self.ours == self.floor
-        return self
 
 
 def keep_together(*pids):
@@ -96,7 +42,7 @@ class Bench:
             "memory": self.memory,
             "idle": self.idle,
             "soak": self.soak,
-        }
+        } | Pools(self.build, rounds).measures
 
     def measure(self, name):
         with Ears() as self.ears:

@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 PATIENCE_S = 20
@@ -48,6 +49,40 @@ class Ears:
 
     def __exit__(self, *_):
         self.socket.close()
+
+
+class Log:
+    """What a program writes to its standard error, in a file that is looked at again and again: a
+    pipe would make it wait for its reader. What was read once is gone."""
+
+    TMPFS = pathlib.Path("/dev/shm")
+    LOOK_S = 0.0005
+
+    def __init__(self):
+        self.file = tempfile.TemporaryFile(dir=self.TMPFS if self.TMPFS.is_dir() else None)
+        self.at = 0
+
+    def wait_for(self, lines):
+        """Waits until the log says each of these so often: {bytes: times}."""
+        deadline = time.monotonic() + PATIENCE_S
+        missing, rest = dict(lines), b""
+        while any(times > 0 for times in missing.values()):
+            if time.monotonic() > deadline:
+                raise Broken(f"the log lacks {missing}, and ends with {rest!r}")
+            time.sleep(self.LOOK_S)
+            # Where the file stands is what the program has written: they share it.
+            more = os.pread(self.file.fileno(), 1 << 20, self.at)
+            self.at += len(more)
+            *whole, rest = (rest + more).split(b"\n")
+            for line in whole:
+                for words in missing:
+                    missing[words] -= words in line
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
 
 
 class Program:
