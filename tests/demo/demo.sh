@@ -1,5 +1,6 @@
 #!/bin/sh
-# demo: restarts a server thirty times under load, and counts what was dropped.
+# demo: restarts a server thirty times under load, deploys a broken release, and counts what was
+# dropped.
 #
 # usage: tests/demo/demo.sh       BUILD: where socketmaster and the fixtures are (default: build)
 # Needs them, a POSIX shell and coreutils. Exit status: 0 nothing was dropped, 1 something was.
@@ -7,6 +8,7 @@
 # The master's log comes in through a FIFO, so that each reload is waited for by reading the line
 # that says it is done. Whatever goes wrong, all of it ends within LIMIT_S.
 RELOADS=30
+BROKEN=5 # reloads with the broken release
 CALM_TICKS=15 # of 0.2 s
 BAR=30
 LIMIT_S=120
@@ -123,24 +125,33 @@ show_last() {
     echo
 }
 
+# The link that the master starts: a release is what it points at.
+deploy() {
+    ln -sf "$1" "$directory/next"
+    mv -f "$directory/next" "$directory/current"
+}
+
 # How a run went, by its result $1.
 outcome() {
     echo "$(figure ok "$1") answered, $(figure failed "$1") failed"
 }
 
 row() {
-    printf '  %-26s%18s%18s\n' "$1" "$2" "$3"
+    printf '  %-26s%16s%16s%16s\n' "$1" "$2" "$3" "$4"
 }
 
 # A row of the numbers named $2, and one of times.
 row_of() {
-    row "$1" "$(figure "$2" "$calm")" "$(figure "$2" "$storm")"
+    row "$1" "$(figure "$2" "$calm")" "$(figure "$2" "$storm")" "$(figure "$2" "$trouble")"
+}
+
+milliseconds() {
+    printf '%d.%02d ms' $(($1 / 1000)) $(($1 % 1000 / 10))
 }
 
 row_ms() {
-    set -- "$1" "$(figure "$2" "$calm")" "$(figure "$2" "$storm")"
-    row "$1" "$(printf '%d.%02d ms' $(($2 / 1000)) $(($2 % 1000 / 10)))" \
-        "$(printf '%d.%02d ms' $(($3 / 1000)) $(($3 % 1000 / 10)))"
+    row "$1" "$(milliseconds "$(figure "$2" "$calm")")" \
+        "$(milliseconds "$(figure "$2" "$storm")")" "$(milliseconds "$(figure "$2" "$trouble")")"
 }
 
 # --- the play -------------------------------------------------------------------------------------
@@ -153,12 +164,25 @@ mkfifo "$directory/log" || fail "no place for the log"
 
 echo "${bold}socketmaster: $RELOADS restarts of a server under load$plain"
 echo
-echo "The master holds one listening socket. At each HUP it starts a new server on it,"
-echo "and tells the old one to finish once the new one has lived for 200 ms."
+echo "The master holds one listening socket, and a pool of two servers on it. At each HUP it"
+echo "starts new ones, and tells an old one to finish for each that has lived for 200 ms."
 echo "Four clients make one connection after another all the time."
 
-"$build/socketmaster" -listen=tcp://127.0.0.1:0 -start=200 -stop=5000 \
-    -command="$build/fixture/server" 2>"$directory/log" &
+case $build in
+/*) good_release=$build/fixture/server ;;
+*) good_release=$PWD/$build/fixture/server ;;
+esac
+cat >"$directory/broken" <<'END'
+#!/bin/sh
+echo "reading settings"
+echo "settings: line 7: no such database" >&2
+exit 3
+END
+chmod +x "$directory/broken"
+deploy "$good_release"
+
+"$build/socketmaster" -listen=tcp://127.0.0.1:0 -workers=2 -rollout=smooth -max-starting=2 \
+    -start=200 -stop=5000 -command="$directory/current" 2>"$directory/log" &
 master=$!
 exec 3<"$directory/log"
 await 'listening on '
@@ -194,6 +218,28 @@ load_end
 storm=$result
 show_last "$(bar 1 1)  reload $reload/$RELOADS   $(outcome "$storm")"
 
+echo
+echo "${bold}3. A broken release$plain, $BROKEN times, and then a good one"
+load_begin
+deploy "$directory/broken"
+reload=0
+while [ $reload -lt $BROKEN ]; do
+    kill -HUP "$master" 2>/dev/null || fail "the master has gone"
+    reload=$((reload + 1))
+    await "generation $((RELOADS + reload + 1)): rollout failed"
+    show "$(bar $reload $BROKEN)  failed $reload/$BROKEN   $(load_look)"
+    sleep 0.1
+done
+why=${line#*rollout failed after * ms: }
+deploy "$good_release"
+kill -HUP "$master" 2>/dev/null || fail "the master has gone"
+await "generation $((RELOADS + BROKEN + 2)): rollout done"
+load_end
+trouble=$result
+show_last "$(bar 1 1)  failed $reload/$BROKEN   $(outcome "$trouble")"
+echo "  The log of the last failure:"
+echo "$why" | fold -s -w 74 | sed 's/^/    /'
+
 kill "$master"
 wait "$master"
 status=$?
@@ -201,18 +247,19 @@ master=
 [ $status -eq 0 ] || fail "the master ended with status $status"
 
 echo
-row '' 'without reloads' 'with reloads'
-row 'reloads' 0 $RELOADS
-row 'processes that answered' "$(workers "$calm")" "$(workers "$storm")"
+row '' 'no reload' 'reloads' 'broken release'
+row 'reloads' 0 $RELOADS $((BROKEN + 1))
+row 'processes that answered' "$(workers "$calm")" "$(workers "$storm")" "$(workers "$trouble")"
 row_of 'requests answered' ok
 row_of 'requests dropped' failed
 row_ms 'latency p50' p50_us
 row_ms 'latency p99' p99_us
 row_ms 'latency max' max_us
 echo
-if [ "$(figure failed "$calm")" != 0 ] || [ "$(figure failed "$storm")" != 0 ]; then
-    reason=${storm#*\"first_failure\": \"}
-    echo "${bad}Requests were dropped.$plain The last run's first: ${reason%%\"*}"
+for run in "$calm" "$storm" "$trouble"; do
+    [ "$(figure failed "$run")" != 0 ] || continue
+    reason=${run#*\"first_failure\": \"}
+    echo "${bad}Requests were dropped.$plain The first: ${reason%%\"*}"
     exit 1
-fi
+done
 echo "${good}Nothing was dropped:$plain nobody was refused, reset, cut off or left waiting."
