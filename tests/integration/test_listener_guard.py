@@ -366,6 +366,9 @@ def test_without_inotify_it_is_put_back_when_a_worker_has_ended(call, socket_dir
         one.wait_log(says("file_put_back"), count=count)
         assert path.lstat().st_ino == inode
         wait_begun(one, 1 + count)
+    assert one.stop() == 0
+    # strace, which looks on from beside, goes a moment after what it looked at.
+    eventually(lambda: not one.leftovers, what="the end of strace")
 
 
 # --- shutdown ------------------------------------------------------------------------------------
