@@ -142,7 +142,7 @@ static void judge_reloading(const struct core_event *event, const struct core_ac
     CHECK(world.started && !world.stopped && !world.rolling && !world.scale_pending);
     CHECK(world.pending || event->kind == CORE_RELOAD);
     CHECK(action->generation == ++world.generation);
-    world.pending = world.start_failed = false;
+    world.pending = false;
     world.rolling = world_step.began = true;
     world.began_at = world.now;
 }
@@ -232,7 +232,6 @@ static void judge_failed(const struct core_event *event, const struct core_actio
     world.rolling = false;
     world_step.dismissed = 0;
     world_step.dismissed_ready = false;
-    world.start_failed = world.generation == 1;
     world.start_status = 1;
     if (action->failure == CORE_FAILURE_ENDED || action->failure == CORE_FAILURE_ENDED_READY)
         world.start_status = event->signalled ? 128 + event->number : event->number;
@@ -309,9 +308,9 @@ static void judge_say(const struct core_event *event, const struct core_action *
 
 static void judge_exit(const struct core_action *action)
 {
-    int status = world.ended_ready    ? world.ready_status
-                 : world.start_failed ? world.start_status
-                                      : world.last_status;
+    int status = world.ended_ready      ? world.ready_status
+                 : world.completed == 0 ? world.start_status
+                                        : world.last_status;
 
     CHECK(!world.ended && !world.rolling && world.living == 0 && world.due == 0);
     CHECK(action->number == (world.stopped ? 0 : status));

@@ -57,7 +57,7 @@ struct world {
     unsigned failed_in_a_row;       /* replacements */
     uint64_t replace_at;
     int status;
-    bool ended_ready, start_failed;
+    bool ended_ready;
     int ready_status, start_status, last_status;
 };
 

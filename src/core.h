@@ -213,8 +213,7 @@ struct core {
     bool reload_pending;
     unsigned scale_pending; /* workers that are wanted once this rollout has ended, or 0 */
     int stop_asked;         /* the latest signal that asked to stop, or 0 */
-    bool start_failed;      /* the first generation did not come up (rule C6) ... */
-    int start_status;       /* ... and this is the status for it */
+    int start_status;       /* as long as no generation came up: for the latest that did not */
     bool ended_ready;       /* some worker ended unasked while it was ready ... */
     int ready_status;       /* ... the last of them with this */
     int last_status;        /* of the worker that ended last */

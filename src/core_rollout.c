@@ -22,7 +22,7 @@ static int exit_status(const struct core *core)
     if (core->ended_ready)
         return core->ready_status;
     /* Those that were sent away for it may have ended last, and well. */
-    return core->start_failed ? core->start_status : core->last_status;
+    return core->serving == 0 ? core->start_status : core->last_status;
 }
 
 static void finish(struct core *core, struct core_actions *actions)
@@ -128,7 +128,6 @@ static void end_in_failure(
         }
     }
     bool first = core->phase == CORE_FIRST;
-    core->start_failed = first;
     core->start_status = status_of_start(cause);
     core->phase = CORE_SERVING;
     send_idle_away(core, now, actions);

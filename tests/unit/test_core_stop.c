@@ -173,7 +173,16 @@ static void test_exit_statuses(void **state)
             " not-spawned 0 4/11, failed g1 not-started +0 0, reloading g2, spawn 0 g2\n"
             "1000 spawned 0 100 ->\n"
             "1000 killed 0 9 ->"
-            " ended 0 unasked by 9 +0, failed g2 killed +0 0, exiting 137, exit 137\n"},
+            " ended 0 unasked by 9 +0, failed g2 killed +0 0, exiting 1, exit 1\n"},
+        {"a reload was remembered at the start, and what it started ended first",
+            {.start_ms = 300, .workers = 2},
+            "1000 start\n1000 reload -> later\n"
+            "1000 spawned 0 100 ->\n"
+            "1000 spawn-failed 1 11 -> not-spawned 1 4/11, HUP 100, stopped 0 HUP,"
+            " failed g1 not-started +0 0, reloading g2, spawn 1 g2, spawn 2 g2\n"
+            "1000 spawn-failed 1 11 -> not-spawned 1 4/11, failed g2 not-started +0 0\n"
+            "1000 spawn-failed 2 11 -> not-spawned 2 4/11\n"
+            "1001 exited 0 0 -> ended 0 asked 0 +0, exiting 1, exit 1\n"},
         {"at the start one of two ends after it was ready", {.start_ms = 300, .workers = 2},
             "1000 start\n" RUNS("1000", "0", "100") RUNS("1100", "1",
                 "101") "1301 tick -> ready 0 +301\n"
