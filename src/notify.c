@@ -234,7 +234,9 @@ enum notify_fd_state notify_read_fd(struct os *os, int fd)
         ssize_t length = os->read(os, fd, bytes, sizeof bytes);
         if (length == -EAGAIN)
             return NOTIFY_FD_PENDING;
-        if (length <= 0)
+        if (length < 0)
+            return NOTIFY_FD_FAILED;
+        if (length == 0)
             return NOTIFY_FD_CLOSED;
         if (memchr(bytes, '\n', (size_t)length))
             return NOTIFY_FD_READY;

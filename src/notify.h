@@ -89,12 +89,13 @@ const char *notify_slot_status(const struct notify *notify, unsigned slot);
 enum notify_fd_state {
     NOTIFY_FD_PENDING, /* not yet, or there is more to read: watch on */
     NOTIFY_FD_READY,   /* a newline came */
-    NOTIFY_FD_CLOSED,  /* it cannot come any more: everybody has closed it, or it cannot be read */
+    NOTIFY_FD_CLOSED,  /* it cannot come any more: everybody has closed it */
+    NOTIFY_FD_FAILED,  /* it cannot be read now: try again in a while */
 };
 
 /*
  * Reads from the reading end of a worker's NOTIFY_FD, a bounded amount. Whoever holds the other end
- * speaks (rule R4). After READY or CLOSED there is nothing more to learn from it: close it.
+ * speaks (rule R4). After CLOSED there is nothing more to learn from it: close it.
  */
 enum notify_fd_state notify_read_fd(struct os *os, int fd);
 

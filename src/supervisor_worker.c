@@ -237,6 +237,9 @@ void supervisor_read_readiness(struct supervisor *sup, unsigned slot)
         /* It stays open: a worker that writes on must not die of it. */
         feed_worker(sup, CORE_READY_SAID, slot);
         return;
+    case NOTIFY_FD_FAILED:
+        sup->os->pause_ms(sup->os, SUPERVISOR_PAUSE_MS);
+        return;
     case NOTIFY_FD_CLOSED:
         drop(sup, &sup->readiness[slot]);
         feed_worker(sup, CORE_READY_LOST, slot);
