@@ -525,7 +525,7 @@ static void test_a_pipe_says_so(void **state)
     os.close(&os, ends[1]);
     assert_int_equal(notify_read_fd(&os, ends[0]), NOTIFY_FD_CLOSED);
     os.close(&os, ends[0]);
-    assert_int_equal(notify_read_fd(&os, 99), NOTIFY_FD_CLOSED);
+    assert_int_equal(notify_read_fd(&os, 99), NOTIFY_FD_FAILED);
 }
 
 int main(void)
