@@ -18,6 +18,7 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wst
 CPPFLAGS = -D_GNU_SOURCE -DSOCKETMASTER_VERSION='"$(VERSION)"' -iquote src
 CFLAGS   = -std=c17 -O2 -g $(WARNINGS) $(MODE)
 LDFLAGS  = $(MODE_LINK)
+LDLIBS   = -Wl,--as-needed -lyaml
 
 ifdef SANITIZE
 MODE      = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -39,7 +40,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)	$(2)')
 
 # A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
-ROOMS = text core uri envp childlog notify_message cli report os_posix console log listener spawn \
+ROOMS = text core uri envp childlog notify_message proto cli report os_posix console log listener spawn \
         notify relay setup supervisor main
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
 
@@ -48,7 +49,7 @@ all: $(BUILD)/socketmaster ## builds build/socketmaster
 
 $(BUILD)/socketmaster: $(call objects,$(ROOMS))
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
 
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	$(call say,CC,$<)
@@ -58,7 +59,7 @@ $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
                       $(BUILD)/sweep/*.d $(BUILD)/judge/*.d $(BUILD)/*.d)
 
 # Other flags than last time make everything anew: this file changes when they do.
-FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)
 $(BUILD)/flags: export NOW = $(FLAGS)
 $(BUILD)/flags: always
 	@mkdir -p $(BUILD)/obj $(BUILD)/test $(BUILD)/fixture $(BUILD)/bench $(BUILD)/sim $(BUILD)/sweep \
@@ -81,6 +82,9 @@ UNIT_uri        = text uri
 UNIT_envp       = text envp
 UNIT_childlog   = text childlog
 UNIT_notify_message = text notify_message
+UNIT_proto      = text proto
+UNIT_proto_limits = $(UNIT_proto)
+UNIT_proto_reply = $(UNIT_proto)
 UNIT_cli        = text uri envp cli
 UNIT_cli_option = $(UNIT_cli)
 UNIT_cli_signal = $(UNIT_cli)
@@ -131,7 +135,7 @@ $(BUILD)/test/test_$(1): $(BUILD)/test/test_$(1).o $(call objects,$(UNIT_$(1))) 
     $(if $(filter $(1),$(UNIT_FAKED)),$(FAKES)) $(if $(filter $(1),os_fault),$(FAULTS)) \
     $(if $(filter os_sim%,$(1)),$(SIMS))
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -lcmocka
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -lcmocka $$(LDLIBS)
 endef
 $(foreach unit,$(UNITS),$(eval $(call unit_rule,$(unit))))
 
@@ -141,12 +145,13 @@ unit: unit-build ## runs the unit tests (also with SANITIZE=1)
 	$(Q)status=0; for t in $(UNITS); do $(BUILD)/test/test_$$t || status=1; done; exit $$status
 
 # --- fixtures: programs that the integration tests, the demo and the bench run -------------------
-FIXTURES = $(BUILD)/fixture/server $(BUILD)/fixture/load
+FIXTURES = $(BUILD)/fixture/server $(BUILD)/fixture/load $(BUILD)/fixture/wire
 .PHONY: fixtures
 fixtures: $(FIXTURES)
+$(BUILD)/fixture/wire: $(call objects,text proto)
 $(FIXTURES): $(BUILD)/fixture/%: tests/fixtures/%.c $(BUILD)/flags
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(LDFLAGS) -o $@ $< -lpthread
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lpthread $(LDLIBS)
 
 # --- the simulator: the rooms above the port, on a kernel in memory -------------------------------
 SIM = $(BUILD)/sim/sim
@@ -158,7 +163,7 @@ $(BUILD)/sim/%.o: tests/sim/%.c $(BUILD)/flags
 	$(Q)$(CC) $(CPPFLAGS) -Itests/fixtures $(CFLAGS) -MMD -MP -c -o $@ $<
 $(SIM): $(BUILD)/sim/sim.o $(WORLD) $(call objects,$(SIM_ROOMS))
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
 
 # --- the sweep: every call of the port fails in every way, everywhere -----------------------------
 # Two worlds: the real kernel, and one in memory.
@@ -173,10 +178,10 @@ $(BUILD)/sweep/%.o: tests/sweep/%.c $(BUILD)/flags
 $(BUILD)/sweep/sweep_kernel: $(call sweep_objects,kernel) $(FAULTS) \
     $(call objects,$(UNIT_supervisor) os_posix)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
 $(BUILD)/sweep/sweep_sim: $(call sweep_objects,sim) $(SIM_FIXTURES) $(call objects,$(SIM_ROOMS))
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
 # It is started a hundred thousand times, and is no part of what is tested.
 $(BUILD)/sweep/worker: tests/sweep/worker.c tests/sweep/worker.h $(BUILD)/flags
 	$(call say,CC,$<)
@@ -203,6 +208,7 @@ FUZZ_cli      = text uri envp cli
 FUZZ_envp     = text envp
 FUZZ_childlog = text childlog
 FUZZ_notify   = text notify_message
+FUZZ_proto    = text proto
 FUZZ_core     = text core
 FUZZ_supervisor = $(SIM_ROOMS)
 # Those that run in the simulated world.
@@ -220,7 +226,7 @@ define fuzz_rule
 $(BUILD)/fuzz_$(1): fuzz/fuzz_$(1).c $(BUILD)/flags $(call objects,$(FUZZ_$(1))) \
     $(call fuzz_judge,$(1)) $(if $(filter $(1),$(FUZZ_WORLD)),$(WORLD))
 	$$(call say,CC,$$<)
-	$$(Q)$$(CC) $$(CPPFLAGS) -Itests/fixtures -Itests/sim $$(CFLAGS) -MMD -MP -MF $$@.d -MT $$@ $$(LDFLAGS) -o $$@ $$(filter %.c %.o,$$^)
+	$$(Q)$$(CC) $$(CPPFLAGS) -Itests/fixtures -Itests/sim $$(CFLAGS) -MMD -MP -MF $$@.d -MT $$@ $$(LDFLAGS) -o $$@ $$(filter %.c %.o,$$^) $$(LDLIBS)
 endef
 $(foreach target,$(FUZZERS),$(eval $(call fuzz_rule,$(target))))
 .PHONY: fuzz-targets
