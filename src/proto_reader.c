@@ -2,22 +2,23 @@
 
 #include <string.h>
 
-/* Each %HH becomes its byte, in one pass: %2525 is %25. */
+/* The byte that a %HH at the beginning of these stands for; -1 if there is none. */
+static int escaped_byte(const char *bytes, size_t length)
+{
+    if (length < 3 || bytes[0] != '%')
+        return -1;
+    int high = text_hex_digit(bytes[1]);
+    int low = text_hex_digit(bytes[2]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+/* In one pass: %2525 is %25. */
 static void decode(struct text *text, const char *line, size_t length)
 {
-    for (size_t at = 0; at < length; at++) {
-        int high = -1;
-        int low = -1;
-        if (line[at] == '%' && length - at > 2) {
-            high = text_hex_digit(line[at + 1]);
-            low = text_hex_digit(line[at + 2]);
-        }
-        if (high < 0 || low < 0) {
-            text_add_char(text, line[at]);
-        } else {
-            text_add_char(text, (char)(high * 16 + low));
-            at += 2;
-        }
+    for (size_t at = 0; at < length;) {
+        int byte = escaped_byte(line + at, length - at);
+        text_add_char(text, byte < 0 ? line[at] : (char)byte);
+        at += byte < 0 ? 1 : 3;
     }
 }
 

@@ -123,6 +123,9 @@ static void test_per_cent_signs(void **state)
         assert_int_equal(read_line(cases[i].line), PROTO_OK);
         assert_true(text_span_is(request.command, cases[i].command));
     }
+    /* What stands behind the line is no part of it. */
+    assert_int_equal(read_bytes("command: 100%41", strlen("command: 100%4")), PROTO_OK);
+    assert_true(text_span_is(request.command, "100%4"));
 }
 
 /* Rules: K1 */
