@@ -159,8 +159,7 @@ static enum proto_error read_request(struct proto_reader *reader, struct proto_r
         proto_reader_fail(reader, PROTO_NO_MAPPING);
         return PROTO_OK;
     }
-    for (proto_reader_next(reader, &node);
-         node.kind != PROTO_NODE_CLOSE && node.kind != PROTO_NODE_END;
+    for (proto_reader_next(reader, &node); node.kind != PROTO_NODE_END;
          proto_reader_next(reader, &node)) {
         enum proto_error error = read_pair(reader, &node, request);
         if (wrong == PROTO_OK)
@@ -176,7 +175,6 @@ static void clear(struct proto_request *request, const char *problem)
 {
     /* The list of arguments is long, and only counted ones are looked at. */
     memset(request, 0, offsetof(struct proto_request, arg));
-    request->other = PROTO_NONE;
     request->problem = problem;
 }
 

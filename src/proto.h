@@ -58,11 +58,11 @@ struct proto_request {
     bool wait;
     uint64_t generation; /* 0: not given */
     enum proto_args args;
-    size_t arg_count;                     /* of PROTO_ARGS_LIST */
-    struct text_span arg[PROTO_ARGS_MAX]; /* of PROTO_ARGS_LIST */
-    enum proto_type other;                /* of PROTO_ARGS_WITH_OTHER: the first that is no text */
+    size_t arg_count;      /* of PROTO_ARGS_LIST */
+    enum proto_type other; /* of PROTO_ARGS_WITH_OTHER: the first that is no text */
     struct text_span other_text;
-    const char *problem; /* of PROTO_SYNTAX: libyaml's words, valid for ever */
+    const char *problem;                  /* of PROTO_SYNTAX: libyaml's words, valid for ever */
+    struct text_span arg[PROTO_ARGS_MAX]; /* of PROTO_ARGS_LIST */
 };
 
 /* Where proto_read() puts bytes. One may be used for request after request. */

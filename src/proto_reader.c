@@ -105,38 +105,32 @@ static void open_nested(struct proto_reader *reader, const unsigned char *anchor
     node->kind = kind;
 }
 
-/* Returns false if it is no node. */
+/* Returns false if nothing has to be told of it. */
 static bool take_event(
     struct proto_reader *reader, const yaml_event_t *event, struct proto_node *node)
 {
     switch ((int)event->type) { /* of an enum each value would have to be named */
-    case YAML_STREAM_START_EVENT:
-    case YAML_DOCUMENT_START_EVENT:
-    case YAML_DOCUMENT_END_EVENT:
-        return false;
     case YAML_SCALAR_EVENT:
         take_scalar(reader, event, node);
-        break;
+        return true;
     case YAML_SEQUENCE_START_EVENT:
         open_nested(reader, event->data.sequence_start.anchor, event->data.sequence_start.tag, node,
             PROTO_NODE_LIST);
-        break;
+        return true;
     case YAML_MAPPING_START_EVENT:
         open_nested(reader, event->data.mapping_start.anchor, event->data.mapping_start.tag, node,
             PROTO_NODE_MAPPING);
-        break;
+        return true;
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
         reader->depth--;
-        node->kind = PROTO_NODE_CLOSE;
-        break;
+        return true;
     case YAML_ALIAS_EVENT:
         proto_reader_fail(reader, PROTO_REFERENCE);
-        break;
-    default: /* the end of the stream */
-        break;
+        return true;
+    default: /* the beginning or the end of a document or of everything */
+        return event->type == YAML_STREAM_END_EVENT;
     }
-    return true;
 }
 
 void proto_reader_next(struct proto_reader *reader, struct proto_node *node)
@@ -163,10 +157,10 @@ void proto_reader_next(struct proto_reader *reader, struct proto_node *node)
 
 void proto_reader_skip(struct proto_reader *reader, const struct proto_node *node)
 {
-    struct proto_node inner = *node;
+    struct proto_node inner;
     unsigned depth = reader->depth;
 
     if (node->kind == PROTO_NODE_LIST || node->kind == PROTO_NODE_MAPPING)
-        while (reader->depth >= depth && inner.kind != PROTO_NODE_END)
+        while (reader->depth >= depth && reader->error == PROTO_OK)
             proto_reader_next(reader, &inner);
 }

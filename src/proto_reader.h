@@ -15,11 +15,10 @@
 #include "text.h"
 
 enum proto_node_kind {
-    PROTO_NODE_END, /* nothing more comes, because all was read or because of an error */
+    PROTO_NODE_END, /* of what began last, or of the line; and of everything after an error */
     PROTO_NODE_SCALAR,
     PROTO_NODE_LIST,    /* begins; its entries follow */
     PROTO_NODE_MAPPING, /* begins; a key and a value, each a node, follow in turn */
-    PROTO_NODE_CLOSE,   /* ends the list or the mapping that began last */
 };
 
 struct proto_node {

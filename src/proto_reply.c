@@ -38,10 +38,11 @@ static void add_ascii(struct text *text, unsigned char c)
     }
 }
 
-/* The number of a character of 2 or 3 bytes. */
+/* The number of a character of 2 or 3 bytes; the bit between a first byte's mark and its value is
+ * 0. */
 static unsigned code_point(const unsigned char *bytes, size_t length)
 {
-    unsigned code = bytes[0] & (length == 2 ? 0x1fu : 0x0fu);
+    unsigned code = bytes[0] & 0x1fu;
     for (size_t i = 1; i < length; i++)
         code = code << 6 | (bytes[i] & 0x3fu);
     return code;
@@ -101,9 +102,9 @@ void proto_add_reply(
 
 size_t proto_reply_bound(size_t message_length)
 {
-    size_t id = 2 + JSON_EXPANSION * PROTO_ID_MAX;
-    return JSON_EXPANSION * message_length + id + sizeof begin + sizeof between + sizeof more +
-           sizeof finish;
+    /* Each of the four counts its NUL, where one NUL and the two quotes of an id are needed. */
+    size_t frame = sizeof begin + sizeof between + sizeof more + sizeof finish - 1;
+    return JSON_EXPANSION * (message_length + PROTO_ID_MAX) + frame;
 }
 
 /* --- words --- */

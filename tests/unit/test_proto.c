@@ -115,7 +115,7 @@ static void test_per_cent_signs(void **state)
         {"command: '100%'", "100%"},
         {"command: 100%", "100%"},
         {"command: 100%4", "100%4"},
-        {"command: '%g0%0g%%41%'", "%g0%0g%A%"},
+        {"command: '%g0%0g%4g%%41%'", "%g0%0g%4g%A%"},
         {"{%22command%22%3A%22a+b%22}", "a+b"},
         {"command: |2%0A  a%0A   %25", "a\n %"},
     };
