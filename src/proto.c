@@ -51,8 +51,7 @@ static enum proto_error take_request_id(const struct value *value, struct proto_
 static enum proto_error take_pid(const struct value *value, struct proto_request *request)
 {
     uint64_t pid = 0;
-    if (is_scalar(value))
-        text_read_number(value->text.bytes, value->text.length, 10, INT32_MAX, &pid);
+    text_read_number(value->text.bytes, value->text.length, 10, INT32_MAX, &pid);
     request->pid = (int64_t)pid;
     return PROTO_OK;
 }
@@ -155,10 +154,8 @@ static enum proto_error read_request(struct proto_reader *reader, struct proto_r
     enum proto_error wrong = PROTO_OK;
 
     proto_reader_next(reader, &node);
-    if (node.kind != PROTO_NODE_MAPPING) {
+    if (node.kind != PROTO_NODE_MAPPING)
         proto_reader_fail(reader, PROTO_NO_MAPPING);
-        return PROTO_OK;
-    }
     for (proto_reader_next(reader, &node); node.kind != PROTO_NODE_END;
          proto_reader_next(reader, &node)) {
         enum proto_error error = read_pair(reader, &node, request);

@@ -135,10 +135,9 @@ static bool take_event(
 
 void proto_reader_next(struct proto_reader *reader, struct proto_node *node)
 {
-    static const struct proto_node end = {.kind = PROTO_NODE_END};
     bool found = false;
 
-    *node = end;
+    *node = (struct proto_node){.kind = PROTO_NODE_END};
     while (reader->error == PROTO_OK && !found) {
         yaml_event_t event;
         if (yaml_parser_parse(&reader->parser, &event)) {
@@ -151,8 +150,6 @@ void proto_reader_next(struct proto_reader *reader, struct proto_node *node)
             reader->problem = reader->parser.problem;
         }
     }
-    if (reader->error != PROTO_OK)
-        *node = end;
 }
 
 void proto_reader_skip(struct proto_reader *reader, const struct proto_node *node)

@@ -43,7 +43,8 @@ bool proto_reader_open(
     struct proto_reader *reader, struct proto_storage *storage, const char *line, size_t length);
 void proto_reader_close(struct proto_reader *reader);
 
-/* Reads the next node. After an error it is PROTO_NODE_END for ever. */
+/* Reads the next node. One with which something is wrong may still come, and then PROTO_NODE_END
+ * for ever. */
 void proto_reader_next(struct proto_reader *reader, struct proto_node *node);
 
 /* Reads over what is left of the list or the mapping that `node` began; nothing if it is a scalar.

@@ -114,7 +114,6 @@ size_t proto_reply_bound(size_t message_length)
 _Static_assert(PROTO_ID_MAX == 255 && PROTO_LINE_MAX == 65536 && PROTO_ARGS_MAX == 1024,
     "the words name the limits");
 static const char *const error_words[] = {
-    [PROTO_OK] = "",
     [PROTO_NO_COMMAND] = "No \"command\" parameter provided; not sure what you want me to do.",
     [PROTO_LONG_ID] = "Invalid request: an id is longer than 255 bytes",
     [PROTO_WAIT] = "Invalid request: \"wait\" must be true or false",

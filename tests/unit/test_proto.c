@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "proto_scalar.h"
 #include "proto_world.h"
 
 enum { ARGS_SHOWN = 4 };
@@ -234,6 +235,50 @@ static void test_an_id_is_the_scalar_that_it_was(void **state)
 }
 
 /* Rules: K1 */
+static void test_a_scalar_ends_where_it_ends(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t length;
+        enum proto_type type;
+    } cases[] = {
+        {"12", 1, PROTO_INTEGER},
+        {"1.5", 1, PROTO_INTEGER},
+        {"1e5", 1, PROTO_INTEGER},
+        {"-1", 1, PROTO_TEXT},
+        {"1.5", 2, PROTO_TEXT},
+        {"1e+5", 3, PROTO_TEXT},
+        {"1.52", 3, PROTO_FLOAT},
+        {"truer", 4, PROTO_BOOLEAN},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct text_span text = {cases[i].bytes, cases[i].length};
+        assert_int_equal(proto_scalar_type(text, false), cases[i].type);
+    }
+}
+
+/* Rules: K1 */
+static void test_users(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *user;
+    } cases[] = {
+        {"{command: a, user: root}", "root"},
+        {"{command: a, user: 5}", "5"},
+        {"{command: a, user: ~}", ""},
+        {"{command: a, user: null}", ""},
+        {"{command: a, user: [root]}", ""},
+        {"{command: a}", ""},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(read_line(cases[i].line), PROTO_OK);
+        assert_true(text_span_is(request.user, cases[i].user));
+    }
+}
+
+/* Rules: K1 */
 static void test_pids(void **state)
 {
     (void)state;
@@ -404,6 +449,8 @@ int main(void)
         cmocka_unit_test(test_per_cent_signs),
         cmocka_unit_test(test_styles),
         cmocka_unit_test(test_an_id_is_the_scalar_that_it_was),
+        cmocka_unit_test(test_a_scalar_ends_where_it_ends),
+        cmocka_unit_test(test_users),
         cmocka_unit_test(test_pids),
         cmocka_unit_test(test_wait_and_generation),
         cmocka_unit_test(test_what_has_no_command_keeps_its_id),

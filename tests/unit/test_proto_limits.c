@@ -141,6 +141,7 @@ static void test_what_cannot_be_read(void **state)
         {"{id: 1, args: [!!int 5], command: b}", PROTO_REFERENCE},
         {"%YAML 1.1%0A---%0Acommand: a", PROTO_REFERENCE},
         {"%25TAG ! b%0A---%0Acommand: a", PROTO_REFERENCE},
+        {"%0A%TAG ! b%0A---%0Acommand: a", PROTO_REFERENCE},
         {"# a%0A%TAG ! b%0A---%0Acommand: a", PROTO_REFERENCE},
         {"#\r%TAG ! b%0A---%0Acommand: a", PROTO_REFERENCE},
         {"#\xc2\x85%TAG ! b%0A---%0Acommand: a", PROTO_REFERENCE},

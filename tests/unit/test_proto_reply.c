@@ -64,6 +64,8 @@ static void test_messages(void **state)
     }
     reply((struct text_span){"a\0b", 3}, NULL, false);
     assert_string_equal(buffer, "{\"message\": \"a\\u0000b\"}\n");
+    reply((struct text_span){"a\xe2\x82\xac", 3}, NULL, false);
+    assert_string_equal(buffer, "{\"message\": \"a\\ufffd\\ufffd\"}\n");
 }
 
 /* Rules: K1 */
