@@ -47,13 +47,37 @@ static void lose(struct log *log, uint64_t lines, int error)
     if (!log->lost)
         log->retry_at = log->os->clock_ms(log->os) + LOG_RETRY_MS;
     log->lost += lines;
+    log->counts.lost += lines;
     log->lost_error = error;
+}
+
+/* So much was written to the queue's end. */
+static void queue_add(struct log *log, uint64_t lines, size_t length)
+{
+    const char *bytes = log->queue + log->tail;
+    log->tail += length;
+    log->counts.lines += lines;
+    log->counts.bytes += length;
+    if (log->tap && length)
+        log->tap->take(log->tap->context, bytes, length);
 }
 
 /* --- lines in --- */
 
+void log_follow(struct log *log, const struct log_tap *tap)
+{
+    log->tap = tap;
+}
+
+void log_set_quiet(struct log *log, bool quiet)
+{
+    log->quiet = quiet;
+}
+
 void log_say(struct log *log, int severity, const char *line, size_t length)
 {
+    if (log->quiet && severity > LOG_WARNING)
+        return;
     if (log_form_renew_stamp(&log->form, log->os))
         log->prefix_worker = 0;
     struct text text = queue_text(log, log_form_bound(&log->form, length));
@@ -62,7 +86,7 @@ void log_say(struct log *log, int severity, const char *line, size_t length)
     if (text.overflow)
         lose(log, 1, ENOBUFS);
     else
-        log->tail += text.length;
+        queue_add(log, 1, text.length);
 }
 
 size_t log_line_cap(const struct log *log)
@@ -95,7 +119,7 @@ void log_add_record(struct log *log, const struct childlog_record *record)
     struct text text = queue_text(log, log_form_bound(&log->form, record->line.length));
     text_add_bytes(&text, log->prefix.bytes, log->prefix.length);
     log_form_add_message(&log->form, &text, record->line, record->cut);
-    log->tail += text.length;
+    queue_add(log, 1, text.length);
 }
 
 /* A prefix of up to so many bytes is copied as that many: a fixed size is a few moves, and what is
@@ -110,7 +134,8 @@ size_t log_add_lines(struct log *log, const char *bytes, size_t length)
     /* Below a full batch there is always room for a line more, if the queue begins at its front. */
     queue_compact(log);
     const char *at = bytes, *end = bytes + length;
-    char *to = log->queue + log->tail, *full = log->queue + LOG_BATCH;
+    char *start = log->queue + log->tail, *to = start, *full = log->queue + LOG_BATCH;
+    uint64_t lines = 0;
     while (at < end && to < full) {
         size_t left = (size_t)(end - at);
         const char *newline = memchr(at, '\n', left <= cap ? left : cap + 1);
@@ -121,8 +146,9 @@ size_t log_add_lines(struct log *log, const char *bytes, size_t length)
         memcpy(to + prefix, at, line);
         to += prefix + line;
         at += line;
+        lines++;
     }
-    log->tail = (size_t)(to - log->queue);
+    queue_add(log, lines, (size_t)(to - start));
     return (size_t)(at - bytes);
 }
 
@@ -338,6 +364,9 @@ int log_open(struct log *log, struct os *os, enum log_format format, const char 
     log->blocked = log->midline = log->cut_off = false;
     log->lost = log->telling = log->telling_left = 0;
     log->lost_error = 0;
+    log->counts = (struct log_counts){.lines = 0};
+    log->quiet = false;
+    log->tap = NULL;
     log->retry_at = 0;
     log->prefix_worker = 0;
     log->head = log->tail = 0;

@@ -139,7 +139,7 @@ static void test_finds_the_command(void **state)
         settings.command = cases[i].command;
         os_fake_file(&fake, cases[i].there, OS_FILE_REGULAR)->executable = true;
         const char *path = NULL;
-        bool found = spawn_find(&spawn, &path, &failure);
+        bool found = spawn_find(&spawn, NULL, &path, &failure);
         assert_int_equal(found, cases[i].found != NULL);
         if (found) {
             assert_string_equal(path, cases[i].found);
@@ -157,7 +157,7 @@ static void test_one_that_may_not_be_executed_is_named_so(void **state)
     (void)state;
     const char *path;
     os_fake_file(&fake, "/usr/bin/server", OS_FILE_REGULAR)->executable = false;
-    assert_false(spawn_find(&spawn, &path, &failure));
+    assert_false(spawn_find(&spawn, NULL, &path, &failure));
     assert_int_equal(failure.error, EACCES);
 }
 
@@ -213,7 +213,7 @@ static void test_the_directory_may_set_the_path(void **state)
     settings.envdir = "/env";
     os_fake_file(&fake, "/env/PATH", OS_FILE_REGULAR)->contents = "/new\n";
     os_fake_file(&fake, "/new/server", OS_FILE_REGULAR)->executable = true;
-    assert_true(spawn_find(&spawn, &path, &failure));
+    assert_true(spawn_find(&spawn, NULL, &path, &failure));
     assert_string_equal(path, "/new/server");
 }
 
