@@ -28,8 +28,8 @@ enum {
 enum cli_ready {
     CLI_READY_ALIVE,  /* it has lived for start_ms */
     CLI_READY_NOTIFY, /* it sent READY=1 to its NOTIFY_SOCKET */
-    CLI_READY_ACK,    /* it sent worker:ack to the control socket */
     CLI_READY_FD,     /* it wrote a newline to its NOTIFY_FD */
+    CLI_READY_ACK,    /* it sent worker:ack to the control socket */
 };
 
 enum cli_log {

@@ -205,8 +205,8 @@ static bool read_ready(const struct cli_value *value)
     static const char *const modes[] = {
         [CLI_READY_ALIVE] = "alive",
         [CLI_READY_NOTIFY] = "notify",
-        [CLI_READY_ACK] = "ack",
         [CLI_READY_FD] = "fd",
+        [CLI_READY_ACK] = "ack",
     };
 
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {

@@ -171,6 +171,7 @@ static void queue_drop(struct log *log, int error)
     /* A line that told of lost ones is lost with what it told. */
     if (log->telling)
         lines += log->telling - 1;
+    log->counts.lost -= log->telling;
     log->telling = log->telling_left = 0;
     log->head = log->tail = 0;
     log->cut_off = log->midline;
@@ -212,10 +213,12 @@ static void queue_drop_line(struct log *log, size_t length, int error)
 {
     bool tells = log->telling && length >= log->telling_left;
     uint64_t lines = tells ? log->telling : 1;
-    if (tells)
+    if (tells) {
+        log->counts.lost -= log->telling;
         log->telling = log->telling_left = 0;
-    else if (log->telling)
+    } else if (log->telling) {
         log->telling_left -= length;
+    }
     queue_shorten(log, length);
     lose(log, lines, error);
     /* What tells of lost ones is not sent again at once: it might be lost again and again. */

@@ -240,7 +240,7 @@ void spawn_open(
 {
     spawn->os = os;
     spawn->settings = settings;
-    spawn->command = (struct spawn_command){.name = settings->command, .argv = argv};
+    spawn->argv = argv;
     spawn->override_count = 0;
     size_t count = 0;
     /* execve takes strings that it does not change as if it did. */
@@ -255,7 +255,7 @@ bool spawn_find(struct spawn *spawn, const struct spawn_command *command, const 
 {
     struct os *os = spawn->os;
     const struct spawn_order first = {.slot = 0, .generation = 1};
-    if (!prepare(spawn, &first, command ? command->name : spawn->command.name, failure))
+    if (!prepare(spawn, &first, command ? command->name : spawn->settings->command, failure))
         return false;
     int verdict = -ENOENT;
     for (const char *const *candidate = spawn->candidates; *candidate; candidate++) {
@@ -277,7 +277,8 @@ bool spawn_start(struct spawn *spawn, const struct spawn_order *order, struct sp
 {
     struct os *os = spawn->os;
     const struct spawn_settings *settings = spawn->settings;
-    const struct spawn_command *command = order->command ? order->command : &spawn->command;
+    const struct spawn_command usual = {.name = settings->command, .argv = spawn->argv};
+    const struct spawn_command *command = order->command ? order->command : &usual;
     int report[2] = {-1, -1}, output[2] = {-1, -1}, ready[2] = {-1, -1};
 
     if (!prepare(spawn, order, command->name, failure))

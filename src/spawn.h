@@ -90,7 +90,7 @@ struct spawn_failure {
 struct spawn {
     struct os *os;
     const struct spawn_settings *settings;
-    struct spawn_command command; /* that of the settings */
+    char **argv; /* of the settings' command */
     size_t override_count;
     struct envp_override overrides[SPAWN_OVERRIDES_MAX];
     struct os_move moves[SPAWN_MOVES_MAX];
