@@ -153,7 +153,8 @@ void supervisor_signal(struct supervisor *sup, const struct core_action *action)
         error = os->kill_process(os, pid, action->number);
     if (error < 0) {
         supervisor_say_trouble(&sup->log, "unable to signal worker ", pid, strerror(-error));
-        add_failure(sup, CORE_SIGNAL_FAILED, action->slot, 0, -error);
+        if (!action->asked)
+            add_failure(sup, CORE_SIGNAL_FAILED, action->slot, 0, -error);
     }
 }
 
