@@ -52,12 +52,10 @@ static void lose(struct log *log, uint64_t lines, int error)
 }
 
 /* So much was written to the queue's end. */
-static void queue_add(struct log *log, uint64_t lines, size_t length)
+static void queue_add(struct log *log, size_t length)
 {
     const char *bytes = log->queue + log->tail;
     log->tail += length;
-    log->counts.lines += lines;
-    log->counts.bytes += length;
     if (log->tap && length)
         log->tap->take(log->tap->context, bytes, length);
 }
@@ -86,7 +84,7 @@ void log_say(struct log *log, int severity, const char *line, size_t length)
     if (text.overflow)
         lose(log, 1, ENOBUFS);
     else
-        queue_add(log, 1, text.length);
+        queue_add(log, text.length);
 }
 
 size_t log_line_cap(const struct log *log)
@@ -119,7 +117,9 @@ void log_add_record(struct log *log, const struct childlog_record *record)
     struct text text = queue_text(log, log_form_bound(&log->form, record->line.length));
     text_add_bytes(&text, log->prefix.bytes, log->prefix.length);
     log_form_add_message(&log->form, &text, record->line, record->cut);
-    queue_add(log, 1, text.length);
+    queue_add(log, text.length);
+    log->counts.lines += !record->cut;
+    log->counts.bytes += record->line.length;
 }
 
 /* A prefix of up to so many bytes is copied as that many: a fixed size is a few moves, and what is
@@ -148,7 +148,9 @@ size_t log_add_lines(struct log *log, const char *bytes, size_t length)
         at += line;
         lines++;
     }
-    queue_add(log, lines, (size_t)(to - start));
+    queue_add(log, (size_t)(to - start));
+    log->counts.lines += lines;
+    log->counts.bytes += (size_t)(at - bytes) - lines;
     return (size_t)(at - bytes);
 }
 

@@ -37,9 +37,9 @@ enum {
 
 /* Ever. */
 struct log_counts {
-    uint64_t lines; /* that were queued, and their bytes as they go out */
-    uint64_t bytes;
-    uint64_t lost; /* of them, or before they were: went nowhere */
+    uint64_t lines; /* of workers, without what stands before each */
+    uint64_t bytes; /* of them */
+    uint64_t lost;  /* lines of anybody that went nowhere */
 };
 
 /* Somebody who follows what is queued: whole lines in the log's form, good until `take` returns. It

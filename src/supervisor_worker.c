@@ -120,7 +120,11 @@ static int open_notices(struct supervisor *sup, unsigned slot, const char **path
 void supervisor_spawn(struct supervisor *sup, const struct core_action *action)
 {
     unsigned slot = action->slot;
-    struct spawn_order order = {.slot = slot, .generation = action->generation};
+    struct spawn_order order = {
+        .command = supervisor_command_of(&sup->control.commands, action->generation),
+        .slot = slot,
+        .generation = action->generation,
+    };
     struct spawn_child child;
     struct spawn_failure failure;
     relay_forget_output(&sup->relay, slot);
