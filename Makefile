@@ -40,8 +40,8 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)	$(2)')
 
 # A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
-ROOMS = text core uri envp childlog notify_message proto cli report os_posix console log listener spawn \
-        notify relay setup supervisor main
+ROOMS = text core uri envp childlog notify_message proto tally cli report os_posix console log listener \
+        spawn notify relay setup supervisor main
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
 
 .PHONY: all
@@ -79,6 +79,7 @@ UNIT_core_pool  = $(UNIT_core)
 UNIT_core_ready = $(UNIT_core)
 UNIT_core_scale = $(UNIT_core)
 UNIT_core_smooth = $(UNIT_core)
+UNIT_tally      = core tally
 UNIT_uri        = text uri
 UNIT_envp       = text envp
 UNIT_childlog   = text childlog
