@@ -162,7 +162,7 @@ static void check_reply(const char *bytes, size_t size, bool wait)
     struct proto_id id = request.id;
     struct text reply, text, repaired;
     text_init(&reply, reply_bytes, proto_reply_bound(message.length));
-    proto_add_reply(&reply, message, &id, wait);
+    proto_add_reply(&reply, message, &id, wait, false);
     CHECK(!reply.overflow && strlen(reply_bytes) == reply.length);
 
     text_init(&text, found, sizeof found);

@@ -125,6 +125,12 @@ struct os_ready {
     bool writable;  /* or broken */
 };
 
+/* Who made a connection, as the kernel vouches for it. */
+struct os_peer {
+    pid_t pid; /* 0: it cannot be seen from here */
+    uid_t uid;
+};
+
 /* How an output is written without blocking and without touching its shared file flags. */
 enum os_output_kind {
     OS_OUTPUT_CLOSED,
@@ -198,7 +204,8 @@ struct os {
     /* --- waiting --- */
     /* A set of watched descriptors; it can itself be watched. */
     int (*watch_open)(struct os *os);
-    /* -EPERM: this descriptor never has to be waited for (a file). */
+    /* Watched for neither, it is only told when it breaks: both then. -EPERM: this descriptor never
+     * has to be waited for (a file). */
     int (*watch_add)(struct os *os, int set, int fd, uint64_t token, bool readable, bool writable);
     int (*watch_remove)(struct os *os, int set, int fd);
     /* Waits until something is ready or `timeout_ms` has passed (-1: for ever). Returns how many of
@@ -248,6 +255,16 @@ struct os {
     /* Takes a tcp socket that was shut down back to where it was before it listened. A port that
      * the kernel chose may be lost. */
     int (*socket_disconnect)(struct os *os, int fd);
+
+
+    /* --- connections --- */
+    /* Takes one from a listening unix stream socket that does not block; it does not block either.
+     * -EAGAIN when none waits. */
+    int (*socket_accept)(struct os *os, int fd);
+    int (*socket_peer)(struct os *os, int fd, struct os_peer *peer);
+    /* Sends what can be sent now: how many bytes, or -EAGAIN. No SIGPIPE. With nothing to send it
+     * finds out whether the peer is still there: 0 or -EPIPE. */
+    ssize_t (*socket_send)(struct os *os, int fd, const void *bytes, size_t length);
 
     /* --- files --- */
     int (*file_look)(struct os *os, const char *path, struct os_file *file);

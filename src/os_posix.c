@@ -388,6 +388,30 @@ static ssize_t posix_datagram_receive(
     return length;
 }
 
+/* --- connections --- */
+
+static int posix_socket_accept(struct os *os, int fd)
+{
+    const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+    return os_posix_opened(TEMP_FAILURE_RETRY(accept4(fd, NULL, NULL, flags)));
+}
+
+static int posix_socket_peer(struct os *os, int fd, struct os_peer *peer)
+{
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+    int error = os_posix_result(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length));
+    if (error == 0)
+        *peer = (struct os_peer){.pid = credentials.pid, .uid = credentials.uid};
+    return error;
+}
+
+static ssize_t posix_socket_send(struct os *os, int fd, const void *bytes, size_t length)
+{
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    return os_posix_size(TEMP_FAILURE_RETRY(send(fd, bytes, length, flags)));
+}
+
 /* --- the table --- */
 
 void os_posix_init(struct os *os)
@@ -424,6 +448,9 @@ void os_posix_init(struct os *os)
     os->socket_connect = posix_socket_connect;
     os->socket_address = posix_socket_address;
     os->datagram_receive = posix_datagram_receive;
+    os->socket_accept = posix_socket_accept;
+    os->socket_peer = posix_socket_peer;
+    os->socket_send = posix_socket_send;
 
     os_posix_process_init(os);
     os_posix_output_init(os);

@@ -99,6 +99,22 @@ enum proto_error {
 enum proto_error proto_read(
     struct proto_storage *storage, const char *line, size_t length, struct proto_request *request);
 
+/* A pair of a mapping that is itself a text. */
+struct proto_pair {
+    struct text_span key; /* without the colon that makes it a symbol for Ruby */
+    enum proto_type type; /* of the value */
+    struct text_span value;
+};
+
+/*
+ * Reads a mapping whose text is `parts`, joined by blanks: the arguments of `config`, such as
+ * {:number: 3}. What is nested has no text. Returns PROTO_OK and the number of pairs, of which
+ * there are at most `size` (more: PROTO_MANY_ARGS), or what is wrong. The pairs are in the storage,
+ * which must not be that of the parts.
+ */
+enum proto_error proto_read_mapping(struct proto_storage *storage, const struct text_span *parts,
+    size_t part_count, struct proto_pair *pairs, size_t size, size_t *count);
+
 /* Appends what is wrong, in einhorn's words where it has some; `error` is not PROTO_OK. */
 void proto_add_error(
     struct text *text, enum proto_error error, const struct proto_request *request);
@@ -110,11 +126,12 @@ bool proto_check_args(const struct proto_request *request, struct text *why);
  * Appends a reply: one line of JSON with its newline. YAML readers take it too, also through a URL
  * decoder, for it has no per cent and no plus sign, and so do those that know ASCII alone, unless
  * the message has a character beyond U+FFFF. A byte of it that is no UTF-8 becomes U+FFFD. `id` may
- * be NULL. `wait` says that more replies to the same request follow. The text overflows, and is of
- * no use then, only where it has less than proto_reply_bound() bytes of room.
+ * be NULL. `wait` says that more replies to the same request follow, `error` that it was refused or
+ * went wrong. The text overflows, and is of no use then, only where it has less than
+ * proto_reply_bound() bytes of room.
  */
-void proto_add_reply(
-    struct text *text, struct text_span message, const struct proto_id *id, bool wait);
+void proto_add_reply(struct text *text, struct text_span message, const struct proto_id *id,
+    bool wait, bool error);
 
 /* How many bytes the reply to a message of that length has at most, with a terminating NUL. */
 size_t proto_reply_bound(size_t message_length);

@@ -13,6 +13,7 @@ enum { JSON_EXPANSION = 6 };
 static const char begin[] = "{\"message\": \"";
 static const char between[] = "\", \"request_id\": ";
 static const char more[] = ", \"wait\": true";
+static const char failed[] = ", \"error\": true";
 static const char finish[] = "}\n";
 
 /* --- JSON --- */
@@ -84,8 +85,8 @@ static void add_id(struct text *text, const struct proto_id *id)
     }
 }
 
-void proto_add_reply(
-    struct text *text, struct text_span message, const struct proto_id *id, bool wait)
+void proto_add_reply(struct text *text, struct text_span message, const struct proto_id *id,
+    bool wait, bool error)
 {
     text_add(text, begin);
     add_characters(text, message);
@@ -97,13 +98,15 @@ void proto_add_reply(
     }
     if (wait)
         text_add(text, more);
+    if (error)
+        text_add(text, failed);
     text_add(text, finish);
 }
 
 size_t proto_reply_bound(size_t message_length)
 {
-    /* Each of the four counts its NUL, where one NUL and the two quotes of an id are needed. */
-    size_t frame = sizeof begin + sizeof between + sizeof more + sizeof finish - 1;
+    /* Each of the five counts its NUL, where one NUL and the two quotes of an id are needed. */
+    size_t frame = sizeof begin + sizeof between + sizeof more + sizeof failed + sizeof finish - 2;
     return JSON_EXPANSION * (message_length + PROTO_ID_MAX) + frame;
 }
 

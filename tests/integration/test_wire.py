@@ -161,4 +161,4 @@ def test_after_an_error_the_next_request_is_read():
     assert good == {"message": "a", "request_id": 5}
     for number, error in enumerate(errors):
         words = 'No "command" parameter provided; ' if lines[number] == "{}" else "Could not parse command: "
-        assert list(error) == ["message"] and error["message"].startswith(words)
+        assert list(error) == ["message", "error"] and error["message"].startswith(words)

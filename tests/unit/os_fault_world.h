@@ -85,6 +85,8 @@ INNER(int, OS_CALL_SOCKET_ADDRESS, socket_address,
     (struct os * table, int fd, struct os_address *address))
 INNER(ssize_t, OS_CALL_DATAGRAM_RECEIVE, datagram_receive,
     (struct os * table, int fd, void *buffer, size_t size, pid_t *sender))
+INNER(int, OS_CALL_SOCKET_ACCEPT, socket_accept, (struct os * table, int fd))
+INNER(int, OS_CALL_SOCKET_PEER, socket_peer, (struct os * table, int fd, struct os_peer *peer))
 INNER(
     int, OS_CALL_FILE_LOOK, file_look, (struct os * table, const char *path, struct os_file *file))
 INNER(int, OS_CALL_FILE_PIN, file_pin, (struct os * table, const char *path))
@@ -202,6 +204,13 @@ static int inner_datagrams_send(struct os *table, int fd, const struct iovec *pa
 {
     see(OS_CALL_DATAGRAMS_SEND);
     seen.size = count;
+    return seen.result;
+}
+
+static ssize_t inner_socket_send(struct os *table, int fd, const void *bytes, size_t length)
+{
+    see(OS_CALL_SOCKET_SEND);
+    seen.size = length;
     return seen.result;
 }
 
@@ -335,6 +344,12 @@ static int64_t use(enum os_call call)
         return os->socket_is_shut(os, 3);
     case OS_CALL_SOCKET_DISCONNECT:
         return os->socket_disconnect(os, 3);
+    case OS_CALL_SOCKET_ACCEPT:
+        return os->socket_accept(os, 3);
+    case OS_CALL_SOCKET_PEER:
+        return os->socket_peer(os, 3, NULL);
+    case OS_CALL_SOCKET_SEND:
+        return os->socket_send(os, 3, bytes, SIZE);
     case OS_CALL_FILE_LOOK:
         return os->file_look(os, "/", NULL);
     case OS_CALL_FILE_PIN:

@@ -25,7 +25,7 @@ static struct proto_id id_of(enum proto_type type, const char *bytes)
 static void reply(struct text_span message, const struct proto_id *id, bool wait)
 {
     text_init(&text, buffer, sizeof buffer);
-    proto_add_reply(&text, message, id, wait);
+    proto_add_reply(&text, message, id, wait, false);
     assert_false(text.overflow);
     assert_true(text.length < proto_reply_bound(message.length));
 }
@@ -117,6 +117,20 @@ static void test_wait(void **state)
     assert_string_equal(buffer, "{\"message\": \"a\"}\n");
 }
 
+/* Rules: K1 K5 */
+static void test_error(void **state)
+{
+    (void)state;
+    struct proto_id one = id_of(PROTO_INTEGER, "1");
+    text_init(&text, buffer, sizeof buffer);
+    proto_add_reply(&text, text_span_of("a"), NULL, false, true);
+    assert_string_equal(buffer, "{\"message\": \"a\", \"error\": true}\n");
+    text_init(&text, buffer, sizeof buffer);
+    proto_add_reply(&text, text_span_of("a"), &one, true, true);
+    assert_string_equal(
+        buffer, "{\"message\": \"a\", \"request_id\": 1, \"wait\": true, \"error\": true}\n");
+}
+
 /* Rules: K1 I11 */
 static void test_the_bound_holds(void **state)
 {
@@ -127,12 +141,12 @@ static void test_the_bound_holds(void **state)
     memset(message, '\x01', sizeof message);
     for (size_t length = 0; length <= LONG; length += LONG / 4) {
         text_init(&text, buffer, proto_reply_bound(length));
-        proto_add_reply(&text, (struct text_span){message, length}, &id, true);
+        proto_add_reply(&text, (struct text_span){message, length}, &id, true, true);
         assert_false(text.overflow);
         assert_int_equal(text.length, proto_reply_bound(length) - 1);
     }
     text_init(&text, buffer, 20);
-    proto_add_reply(&text, text_span_of("too long for it"), &id, true);
+    proto_add_reply(&text, text_span_of("too long for it"), &id, true, true);
     assert_true(text.overflow);
 }
 
@@ -202,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_wait),
+        cmocka_unit_test(test_error),
         cmocka_unit_test(test_the_bound_holds),
         cmocka_unit_test(test_a_reply_is_no_harder_to_read_than_a_request),
         cmocka_unit_test(test_errors_have_words),
