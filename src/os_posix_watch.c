@@ -147,7 +147,7 @@ static int posix_socket_queue(struct os *os, int fd, struct os_queue *queue)
     int error = socket_option(fd, SO_DOMAIN, &domain);
     if (error == 0)
         error = socket_option(fd, SO_TYPE, &type);
-    if (error < 0)
+    if (error != 0)
         return error;
     bool datagrams = type == SOCK_DGRAM;
     error = datagrams ? -EOPNOTSUPP : queue_of_stream(fd, domain, queue);
