@@ -182,6 +182,21 @@ static void reload(struct supervisor *sup, const struct control_ask *ask, enum c
     supervisor_feed(sup, &event);
 }
 
+static void upgrade(struct supervisor *sup, const struct control_ask *ask)
+{
+    reload(sup, ask, CORE_MODE_SMOOTH);
+}
+
+static void upgrade_fleet(struct supervisor *sup, const struct control_ask *ask)
+{
+    reload(sup, ask, CORE_MODE_FLEET);
+}
+
+static void roll_out(struct supervisor *sup, const struct control_ask *ask)
+{
+    reload(sup, ask, CORE_MODE_SET);
+}
+
 static void end_wait(struct supervisor *sup, struct supervisor_waiter *waiter,
     struct text_span message, enum control_reply kind)
 {
@@ -269,6 +284,21 @@ static void scale(struct supervisor *sup, const struct control_ask *ask, unsigne
     reply_text(sup, ask, &text, CONTROL_REPLY_LAST);
 }
 
+static void increment(struct supervisor *sup, const struct control_ask *ask)
+{
+    scale(sup, ask, core_workers_wanted(&sup->core) + 1);
+}
+
+static void decrement(struct supervisor *sup, const struct control_ask *ask)
+{
+    scale(sup, ask, core_workers_wanted(&sup->core) - 1);
+}
+
+static void set_workers(struct supervisor *sup, const struct control_ask *ask)
+{
+    scale(sup, ask, ask->number);
+}
+
 /* --- signals --- */
 
 static void send_signals(struct supervisor *sup, const struct control_ask *ask)
@@ -316,6 +346,18 @@ static void set_verbosity(struct supervisor *sup, const struct control_ask *ask,
     sup->control.verbosity = verbosity;
     log_set_quiet(&sup->log, verbosity == CONTROL_VERBOSITY_MAX);
     reply(sup, ask, told[verbosity]);
+}
+
+static void quieter(struct supervisor *sup, const struct control_ask *ask)
+{
+    unsigned now = sup->control.verbosity;
+    set_verbosity(sup, ask, now < CONTROL_VERBOSITY_MAX ? now + 1 : now);
+}
+
+static void louder(struct supervisor *sup, const struct control_ask *ask)
+{
+    unsigned now = sup->control.verbosity;
+    set_verbosity(sup, ask, now > 0 ? now - 1 : now);
 }
 
 static void configure(struct supervisor *sup, const struct control_ask *ask)
@@ -419,23 +461,27 @@ static void follow(struct supervisor *sup, const struct control_ask *ask)
 
 /* --- what there is to know --- */
 
-static void tell_status(struct supervisor *sup, const struct control_ask *ask)
+static void tell(struct supervisor *sup, const struct control_ask *ask, enum supervisor_form form)
 {
     struct text text;
     text_init(&text, sup->control.text, sizeof sup->control.text);
-    switch (ask->command) {
-    case CONTROL_STATE:
-        supervisor_status_add(sup, SUPERVISOR_STATE, 0, false, &text);
-        break;
-    case CONTROL_METRICS:
-        supervisor_status_add(sup, SUPERVISOR_METRICS, 0, false, &text);
-        break;
-    default:
-        supervisor_status_add(sup, ask->view == CONTROL_JSON ? SUPERVISOR_JSON : SUPERVISOR_TABLE,
-            ask->columns, ask->colour, &text);
-        break;
-    }
+    supervisor_status_add(sup, form, ask->columns, ask->colour, &text);
     reply_text(sup, ask, &text, CONTROL_REPLY_LAST);
+}
+
+static void tell_state(struct supervisor *sup, const struct control_ask *ask)
+{
+    tell(sup, ask, SUPERVISOR_STATE);
+}
+
+static void tell_metrics(struct supervisor *sup, const struct control_ask *ask)
+{
+    tell(sup, ask, SUPERVISOR_METRICS);
+}
+
+static void tell_status(struct supervisor *sup, const struct control_ask *ask)
+{
+    tell(sup, ask, ask->view == CONTROL_JSON ? SUPERVISOR_JSON : SUPERVISOR_TABLE);
 }
 
 /* --- all together --- */
@@ -456,59 +502,33 @@ static void say_asked(struct supervisor *sup, const struct control_ask *ask)
     log_say(&sup->log, LOG_INFO, text.bytes, text.length);
 }
 
+typedef void handler(struct supervisor *sup, const struct control_ask *ask);
+
+static handler *const handlers[CONTROL_ASKED_COUNT] = {
+    [CONTROL_ACK] = take_ack,
+    [CONTROL_PING] = take_ping,
+    [CONTROL_STATE] = tell_state,
+    [CONTROL_UPGRADE] = upgrade,
+    [CONTROL_UPGRADE_FLEET] = upgrade_fleet,
+    [CONTROL_INC] = increment,
+    [CONTROL_DEC] = decrement,
+    [CONTROL_SET_WORKERS] = set_workers,
+    [CONTROL_SIGNAL] = send_signals,
+    [CONTROL_DIE] = die,
+    [CONTROL_QUIETER] = quieter,
+    [CONTROL_LOUDER] = louder,
+    [CONTROL_CONFIG] = configure,
+    [CONTROL_ROLLOUT] = roll_out,
+    [CONTROL_STATUS] = tell_status,
+    [CONTROL_METRICS] = tell_metrics,
+    [CONTROL_LOGS] = follow,
+};
+
 static void take(void *context, const struct control_ask *ask)
 {
     struct supervisor *sup = context;
-    unsigned wanted = core_workers_wanted(&sup->core);
-    unsigned verbosity = sup->control.verbosity;
     say_asked(sup, ask);
-    switch (ask->command) {
-    case CONTROL_ACK:
-        take_ack(sup, ask);
-        break;
-    case CONTROL_PING:
-        take_ping(sup, ask);
-        break;
-    case CONTROL_UPGRADE:
-        reload(sup, ask, CORE_MODE_SMOOTH);
-        break;
-    case CONTROL_UPGRADE_FLEET:
-        reload(sup, ask, CORE_MODE_FLEET);
-        break;
-    case CONTROL_ROLLOUT:
-        reload(sup, ask, CORE_MODE_SET);
-        break;
-    case CONTROL_INC:
-        scale(sup, ask, wanted + 1);
-        break;
-    case CONTROL_DEC:
-        scale(sup, ask, wanted - 1);
-        break;
-    case CONTROL_SET_WORKERS:
-        scale(sup, ask, ask->number);
-        break;
-    case CONTROL_SIGNAL:
-        send_signals(sup, ask);
-        break;
-    case CONTROL_DIE:
-        die(sup, ask);
-        break;
-    case CONTROL_QUIETER:
-        set_verbosity(sup, ask, verbosity < CONTROL_VERBOSITY_MAX ? verbosity + 1 : verbosity);
-        break;
-    case CONTROL_LOUDER:
-        set_verbosity(sup, ask, verbosity > 0 ? verbosity - 1 : 0);
-        break;
-    case CONTROL_CONFIG:
-        configure(sup, ask);
-        break;
-    case CONTROL_LOGS:
-        follow(sup, ask);
-        break;
-    default:
-        tell_status(sup, ask);
-        break;
-    }
+    handlers[ask->command](sup, ask);
 }
 
 static int find_worker(void *context, pid_t pid)
