@@ -28,11 +28,17 @@ static size_t list_command(const struct supervisor *sup, struct text_span *words
 static size_t list_listeners(struct supervisor *sup, struct status_listener *shown)
 {
     const struct listeners *listeners = &sup->setup.listeners;
+    /* Passed descriptors stand in for the default alone. */
+    bool asked = !sup->config->listeners_default || sup->setup.activation.count == 0;
     for (size_t i = 0; i < listeners->count; i++) {
         const struct listener *listener = &listeners->items[i];
         struct os_queue queue;
         int error = sup->os->socket_queue(sup->os, listener->fd, &queue);
-        shown[i] = (struct status_listener){.address = listener->address, .name = listener->name};
+        shown[i] = (struct status_listener){
+            .uri = asked ? sup->config->listeners[i].source : text_span_of(""),
+            .address = listener->address,
+            .name = listener->name,
+        };
         if (error < 0)
             continue;
         shown[i].has_queue = listener->listens;
@@ -55,7 +61,6 @@ void supervisor_status_add(struct supervisor *sup, enum supervisor_form form, un
     struct status_source source = {
         .core = &sup->core,
         .tally = &sup->tally,
-        .config = sup->config,
         .version = SOCKETMASTER_VERSION,
         .control = sup->config->controlled ? sup->config->control.path : NULL,
         .master_pid = os->process_id(os),
