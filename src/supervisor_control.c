@@ -423,24 +423,15 @@ static void tell_follower(
     }
 }
 
-/* Of syslog's form the number that says how severe it is is meant for the daemon alone. */
-static size_t skip_severity(const struct supervisor *sup, const char *lines, size_t length)
+static void tell_each(struct supervisor *sup, const char *lines, size_t length)
 {
-    const char *end = sup->config->syslog ? memchr(lines, '>', length) : NULL;
-    return end ? (size_t)(end + 1 - lines) : 0;
-}
-
-static void tell_followers(void *context, const char *lines, size_t length)
-{
-    struct supervisor *sup = context;
     bool any = false;
-    size_t skipped = skip_severity(sup, lines, length);
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
         struct supervisor_follower *follower = &sup->control.followers[i];
-        if (!follower->ticket.serial)
+        if (follower->ticket.serial == 0)
             continue;
         if (control_is_there(&sup->control.control, &follower->ticket)) {
-            tell_follower(sup, follower, lines + skipped, length - skipped);
+            tell_follower(sup, follower, lines, length);
             any = true;
         } else {
             follower->ticket.serial = 0;
@@ -448,6 +439,23 @@ static void tell_followers(void *context, const char *lines, size_t length)
     }
     if (!any)
         log_follow(&sup->log, NULL);
+}
+
+static void tell_followers(void *context, const char *lines, size_t length)
+{
+    struct supervisor *sup = context;
+    if (!sup->config->syslog) {
+        tell_each(sup, lines, length);
+        return;
+    }
+    /* The number before each line, how severe it is, is for the daemon alone. */
+    const char *end = lines + length;
+    while (lines < end) {
+        const char *newline = memchr(lines, '\n', (size_t)(end - lines));
+        const char *line = memchr(lines, '>', (size_t)(newline - lines));
+        tell_each(sup, line + 1, (size_t)(newline - line));
+        lines = newline + 1;
+    }
 }
 
 static void follow(struct supervisor *sup, const struct control_ask *ask)
