@@ -393,6 +393,7 @@ void world_give(struct core_event event)
         core_step(&world_core, &event, &world_actions);
     core_judge_actions(&event);
     core_judge_whole(&event);
+    core_judge_tally(&event);
     CHECK(event.kind != CORE_RELOAD || world_step.began == at_rest);
 }
 
@@ -403,4 +404,5 @@ void world_init(const struct core_settings *settings)
     /* What is in slots that were never used must not matter. */
     memset(&world_core, GARBAGE, sizeof world_core);
     core_init(&world_core, settings);
+    core_judge_tally_begin();
 }
