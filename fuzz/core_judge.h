@@ -17,6 +17,10 @@ void core_judge_actions(const struct core_event *event);
 /* Judges where everything is now. */
 void core_judge_whole(const struct core_event *event);
 
+/* Judges what the room `tally` makes of these actions; before the first of them it begins anew. */
+void core_judge_tally(const struct core_event *event);
+void core_judge_tally_begin(void);
+
 /* Judges a signal, and the line after it that says why it was sent. */
 void core_judge_signal(const struct core_event *event, const struct core_action *action,
     const struct core_action *reason);

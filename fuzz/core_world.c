@@ -194,9 +194,7 @@ static void end_process(struct process *process, const struct core_event *event)
 {
     struct process was = *process;
     bool settled = was.in_charge && world.now - was.executed_at >= CORE_SETTLED_MS;
-    bool spawned = event->kind == CORE_EXITED;
 
-    world.last_status = was.exec_failed || !spawned ? 1 : status_of(event);
     if (was.ready && !was.told) {
         world.ended_ready = true;
         world.ready_status = status_of(event);
@@ -395,6 +393,7 @@ void world_give(struct core_event event)
         core_step(&world_core, &event, &world_actions);
     core_judge_actions(&event);
     core_judge_whole(&event);
+    core_judge_tally(&event);
     CHECK(event.kind != CORE_RELOAD || world_step.began == at_rest);
 }
 
@@ -405,4 +404,5 @@ void world_init(const struct core_settings *settings)
     /* What is in slots that were never used must not matter. */
     memset(&world_core, GARBAGE, sizeof world_core);
     core_init(&world_core, settings);
+    core_judge_tally_begin();
 }

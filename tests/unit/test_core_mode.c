@@ -10,7 +10,7 @@
         "1000", "0", "100") "1000 tick -> ready 0 +0, spawn 1 g1\n" RUNS("1000", "1",              \
         "101") "1000 tick -> ready 1 +0, done g1 +0 @-\n"
 
-/* Rules: R2 R5 R8 */
+/* Rules: R2 R5 R8 K2 */
 static void test_a_reload_names_its_mode(void **state)
 {
     static const struct scenario cases[] = {
@@ -130,7 +130,7 @@ static void test_which_rollout_a_reload_hangs_on(void **state)
     }
 }
 
-/* Rules: G4 R10 */
+/* Rules: G4 R10 K2 */
 static void test_signals_are_passed_on(void **state)
 {
     static const struct scenario cases[] = {
