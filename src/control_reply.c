@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+static const char cut_mark[] = " ... (cut)";
+
 /* --- putting them together --- */
 
 /* Writes the reply to `bytes`. Returns its length, or 0 if it does not fit. */
@@ -24,30 +26,30 @@ static size_t whole_characters(struct text_span message, size_t most)
     return length;
 }
 
-/* The same with as much of the message as fits. */
+/* The message's first bytes, `most` at most, and that they are not all. */
+static struct text_span cut_at(struct control *control, struct text_span message, size_t most)
+{
+    size_t kept = whole_characters(message, most);
+    memcpy(control->cut, message.bytes, kept);
+    memcpy(control->cut + kept, cut_mark, sizeof cut_mark - 1);
+    return (struct text_span){control->cut, kept + sizeof cut_mark - 1};
+}
+
+/* Writes the reply with as much of the message as fits. */
 static size_t write_cut(struct control *control, char *bytes, size_t size, struct text_span message,
     const struct proto_id *id, enum control_reply reply)
 {
-    static const char mark[] = " ... (cut)";
-    size_t room = sizeof control->cut - sizeof mark;
+    size_t room = sizeof control->cut - sizeof cut_mark;
     size_t fits = 0;
     size_t beyond = message.length < room ? message.length : room;
     while (beyond - fits > 1) {
         size_t tried = fits + (beyond - fits) / 2;
-        size_t kept = whole_characters(message, tried);
-        memcpy(control->cut, message.bytes, kept);
-        memcpy(control->cut + kept, mark, sizeof mark - 1);
-        struct text_span cut = {control->cut, kept + sizeof mark - 1};
-        if (write_reply(bytes, size, cut, id, reply) > 0)
+        if (write_reply(bytes, size, cut_at(control, message, tried), id, reply) > 0)
             fits = tried;
         else
             beyond = tried;
     }
-    size_t kept = whole_characters(message, fits);
-    memcpy(control->cut, message.bytes, kept);
-    memcpy(control->cut + kept, mark, sizeof mark - 1);
-    return write_reply(
-        bytes, size, (struct text_span){control->cut, kept + sizeof mark - 1}, id, reply);
+    return write_reply(bytes, size, cut_at(control, message, fits), id, reply);
 }
 
 /* A long one, which nothing can be left out of. */
