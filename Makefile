@@ -40,8 +40,8 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)	$(2)')
 
 # A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
-ROOMS = text core uri envp childlog notify_message proto tally cli report os_posix console log listener \
-        spawn notify relay setup supervisor main
+ROOMS = text core uri envp childlog notify_message proto tally cli report os_posix console log \
+        listener spawn ancestor notify relay control setup supervisor main
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
 
 .PHONY: all
@@ -87,6 +87,7 @@ UNIT_notify_message = text notify_message
 UNIT_proto      = text proto
 UNIT_proto_limits = $(UNIT_proto)
 UNIT_proto_reply = $(UNIT_proto)
+UNIT_proto_mapping = $(UNIT_proto)
 UNIT_cli        = text uri envp cli
 UNIT_cli_option = $(UNIT_cli)
 UNIT_cli_signal = $(UNIT_cli)
@@ -97,11 +98,13 @@ UNIT_listener_file    = $(UNIT_listener)
 UNIT_listener_inherit = $(UNIT_listener)
 UNIT_listener_guard   = $(UNIT_listener)
 UNIT_spawn      = text envp spawn
-UNIT_notify     = text envp notify
+UNIT_ancestor   = ancestor
+UNIT_notify     = text envp ancestor notify
 UNIT_os_posix   = os_posix
 UNIT_os_posix_output = os_posix
 UNIT_os_posix_file = os_posix
-UNIT_os_posix_notify = os_posix text envp notify
+UNIT_os_posix_notify = os_posix text envp ancestor notify
+UNIT_os_posix_connection = os_posix
 UNIT_os_posix_watch = os_posix
 UNIT_os_fault   =
 UNIT_os_sim     = text envp
@@ -110,15 +113,20 @@ UNIT_os_sim_messages = $(UNIT_os_sim)
 UNIT_os_sim_rollouts = $(UNIT_os_sim)
 UNIT_console    = text console
 UNIT_relay      = text childlog log relay
+UNIT_control    = text uri envp cli proto ancestor control
+UNIT_control_command = $(UNIT_control)
+UNIT_control_flood = $(UNIT_control)
+UNIT_control_peer = $(UNIT_control)
 UNIT_setup      = text uri envp cli listener spawn setup
-UNIT_supervisor = text core uri envp childlog notify_message cli report console log listener notify spawn relay setup \
+UNIT_supervisor = text core uri envp childlog notify_message cli report console log listener ancestor notify spawn \
+                  relay setup \
                   supervisor
 UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
 UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
-UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard spawn notify \
-                  relay setup supervisor supervisor_faults supervisor_log supervisor_ready
+UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard spawn ancestor notify \
+                  relay control control_flood control_peer setup supervisor supervisor_faults supervisor_log supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))

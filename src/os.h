@@ -269,7 +269,6 @@ struct os {
      * the kernel chose may be lost. */
     int (*socket_disconnect)(struct os *os, int fd);
 
-
     /* --- connections --- */
     /* Takes one from a listening unix stream socket that does not block; it does not block either.
      * -EAGAIN when none waits. */
