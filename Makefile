@@ -40,7 +40,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)	$(2)')
 
 # A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
-ROOMS = text core uri envp childlog notify_message proto tally cli report os_posix console log listener \
+ROOMS = text core uri envp childlog notify_message proto tally cli report status os_posix console log listener \
         spawn notify relay setup supervisor main
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
 
@@ -91,6 +91,7 @@ UNIT_cli        = text uri envp cli
 UNIT_cli_option = $(UNIT_cli)
 UNIT_cli_signal = $(UNIT_cli)
 UNIT_report     = text core report cli uri envp
+UNIT_status     = text core cli uri envp tally status
 UNIT_log        = text childlog log
 UNIT_listener   = text uri listener
 UNIT_listener_file    = $(UNIT_listener)

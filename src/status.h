@@ -17,12 +17,13 @@
 #include "limits.h"
 #include "text.h"
 
-struct config; /* cli.h */
-struct tally;  /* tally.h */
+struct tally; /* tally.h */
 
 enum {
-    /* Of a worker's STATUS= and of a listener's address what is longer is cut. */
-    STATUS_WORD_MAX = 512,
+    /* Bytes of one word that somebody else chose: a worker's STATUS=, a listener's URI. What is
+     * longer is cut. */
+    STATUS_WORD_MAX = 256,
+    STATUS_URI_MAX = 512,
     /* Bytes of the command's words, of which those that go beyond are left out. */
     STATUS_COMMAND_MAX = 16 * 1024,
     /* Columns of a table: what is outside is taken for the nearest. */
@@ -33,9 +34,10 @@ enum {
 };
 
 struct status_listener {
-    const char *address; /* the actual one, as a URI */
-    const char *name;    /* "": it has none */
-    bool has_queue;      /* of connections: how many wait, and how many may */
+    struct text_span uri; /* as it was asked for; empty: it was passed by somebody */
+    const char *address;  /* the actual one, as a URI */
+    const char *name;     /* "": it has none */
+    bool has_queue;       /* of connections: how many wait, and how many may */
     uint32_t waiting;
     uint32_t limit;
     bool has_drops; /* connections, or datagrams, for which there was no room, ever */
@@ -53,7 +55,6 @@ struct status_log {
 struct status_source {
     const struct core *core;
     const struct tally *tally;
-    const struct config *config;
     const char *version;
     const char *control; /* path of the control socket; NULL: none */
     int64_t master_pid;
