@@ -148,10 +148,11 @@ unit: unit-build ## runs the unit tests (also with SANITIZE=1)
 	$(Q)status=0; for t in $(UNITS); do $(BUILD)/test/test_$$t || status=1; done; exit $$status
 
 # --- fixtures: programs that the integration tests, the demo and the bench run -------------------
-FIXTURES = $(BUILD)/fixture/server $(BUILD)/fixture/load $(BUILD)/fixture/wire
+FIXTURES = $(BUILD)/fixture/server $(BUILD)/fixture/load $(BUILD)/fixture/wire $(BUILD)/fixture/status
 .PHONY: fixtures
 fixtures: $(FIXTURES)
 $(BUILD)/fixture/wire: $(call objects,text proto)
+$(BUILD)/fixture/status: $(call objects,text core cli uri envp tally status)
 $(FIXTURES): $(BUILD)/fixture/%: tests/fixtures/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lpthread $(LDLIBS)

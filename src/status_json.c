@@ -4,9 +4,9 @@
  * Owns: the names and the order of its members. Members are added at the end of their object, and
  * none is ever taken away or changes its meaning.
  */
-#include <string.h>
-
 #include "status_parts.h"
+
+#include <string.h>
 
 /* --- members --- */
 

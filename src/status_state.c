@@ -7,10 +7,11 @@
  *
  * Strings are double-quoted, where Ruby would quote some only: to a parser that is the same.
  */
+#include "status_parts.h"
+
 #include <string.h>
 
 #include "cli_signal.h"
-#include "status_parts.h"
 
 /* --- scalars; each ends its line --- */
 

@@ -5,15 +5,15 @@
  * in the next, or is cut where a column ends. Of what others wrote only printable ASCII is shown as
  * it is, since what else there is may move the cursor, or be wider than it seems.
  */
-#include <string.h>
-
-#include "cli_signal.h"
 #include "status_parts.h"
 
+#include <string.h>
+
 enum {
-    WORDS_SIZE = 192,
+    WORDS_SIZE = 64,
     LABEL_WIDTH = 10,   /* before what a line at the top tells */
     NUMBERS_WIDTH = 28, /* of a listener's: how many wait, may wait, found no room */
+    STATE_WIDTH = 16,   /* how many workers are in one state */
     INDENT = 4,
 };
 
@@ -282,6 +282,10 @@ static void add_generation(struct table *table, const struct status_source *sour
         if (count == 0)
             continue;
         put_words(table, before);
+        if (table->used > table->columns - STATE_WIDTH) {
+            end_line(table);
+            fill_to(table, LABEL_WIDTH);
+        }
         put_number(table, count);
         put(table, ' ');
         put_words(table, status_states[state]);
@@ -336,6 +340,8 @@ static void add_listener(struct table *table, const struct status_listener *list
 
 static void add_listeners(struct table *table, const struct status_source *source)
 {
+    if (source->listener_count == 0)
+        return;
     end_line(table);
     colour_on(table, BOLD);
     put_words(table, "LISTENER");
@@ -365,9 +371,9 @@ static void add_worker(struct table *table, const struct status_source *source, 
     colour_off(table);
     put_duration_right(table, status_elapsed(known->since.ms, source->now_ms), 7);
     if (status_has_been(&known->ready))
-        put_duration_right(table, known->ready_after, 7);
+        put_duration_right(table, known->ready_after, 8);
     else
-        put_right(table, "-", 7);
+        put_right(table, "-", 8);
     put_count(table, true, known->restarts, 8);
     if (status_kill_due(worker, source->now_ms, &kill_in)) {
         put_words(table, "KILL in ");
@@ -387,7 +393,7 @@ static void add_workers(struct table *table, const struct status_source *source)
     put_right(table, "GEN", 5);
     put_left(table, "STATE", 9);
     put_right(table, "FOR", 7);
-    put_right(table, "READY", 7);
+    put_right(table, "READY IN", 8);
     put_right(table, "RESTARTS", 8);
     put_words(table, "STATUS");
     colour_off(table);
@@ -421,12 +427,14 @@ static void add_rollout(struct table *table, const struct status_source *source)
         put_duration(table, status_elapsed(rollout->ended.ms, source->now_ms));
         put_words(table, " ago");
     }
+    end_line(table);
     char bytes[WORDS_SIZE];
     struct text began;
     text_init(&began, bytes, sizeof bytes);
-    text_add(&began, "; it began at ");
+    text_add(&began, "began ");
     status_add_date(&began, rollout->began.wall);
     text_add(&began, " UTC");
+    fill_to(table, LABEL_WIDTH);
     put_words(table, bytes);
     end_line(table);
     if (rollout->result != TALLY_FAILED)
