@@ -40,8 +40,8 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)	$(2)')
 
 # A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
-ROOMS = text core uri envp childlog notify_message proto tally cli report os_posix console log \
-        listener spawn ancestor notify relay control setup supervisor main
+ROOMS = text core uri envp childlog notify_message proto tally cli report status os_posix console \
+        log listener spawn ancestor notify relay control setup supervisor main
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
 
 .PHONY: all
@@ -92,6 +92,7 @@ UNIT_cli        = text uri envp cli
 UNIT_cli_option = $(UNIT_cli)
 UNIT_cli_signal = $(UNIT_cli)
 UNIT_report     = text core report cli uri envp
+UNIT_status     = text core cli uri envp tally status
 UNIT_log        = text childlog log
 UNIT_listener   = text uri listener
 UNIT_listener_file    = $(UNIT_listener)
@@ -155,10 +156,11 @@ unit: unit-build ## runs the unit tests (also with SANITIZE=1)
 	$(Q)status=0; for t in $(UNITS); do $(BUILD)/test/test_$$t || status=1; done; exit $$status
 
 # --- fixtures: programs that the integration tests, the demo and the bench run -------------------
-FIXTURES = $(BUILD)/fixture/server $(BUILD)/fixture/load $(BUILD)/fixture/wire
+FIXTURES = $(BUILD)/fixture/server $(BUILD)/fixture/load $(BUILD)/fixture/wire $(BUILD)/fixture/status
 .PHONY: fixtures
 fixtures: $(FIXTURES)
 $(BUILD)/fixture/wire: $(call objects,text proto)
+$(BUILD)/fixture/status: $(call objects,text core cli uri envp tally status)
 $(FIXTURES): $(BUILD)/fixture/%: tests/fixtures/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lpthread $(LDLIBS)

@@ -64,7 +64,6 @@ COUNT_OF_TALLY(rollouts)
 COUNT_OF_TALLY(rollouts_done)
 COUNT_OF_TALLY(rollouts_failed)
 COUNT_OF_TALLY(rollouts_cancelled)
-COUNT_OF_TALLY(reloads)
 COUNT_OF_TALLY(reloads_refused)
 COUNT_OF_TALLY(executed)
 COUNT_OF_TALLY(not_started)
@@ -85,7 +84,6 @@ const struct status_counter status_counters[] = {
     {"rollouts_done", "Rollouts that succeeded.", count_rollouts_done},
     {"rollouts_failed", "Rollouts that failed.", count_rollouts_failed},
     {"rollouts_cancelled", "Rollouts that a stop cut short.", count_rollouts_cancelled},
-    {"reloads", "Rollouts that a reload began.", count_reloads},
     {"reloads_refused", "Reloads refused since a stop was under way.", count_reloads_refused},
     {"workers_started", "Workers that executed the command.", count_executed},
     {"workers_not_started", "Workers that could not be started.", count_not_started},
@@ -147,10 +145,53 @@ bool status_kill_due(const struct core_worker *worker, uint64_t now_ms, uint64_t
     return true;
 }
 
+struct text_span status_cut(struct text_span span, size_t most)
+{
+    return (struct text_span){span.bytes, span.length < most ? span.length : most};
+}
+
 struct text_span status_of_slot(const struct status_source *source, unsigned slot)
 {
-    struct text_span span = text_span_of(source->slot_status(source->context, slot));
-    if (span.length > STATUS_WORD_MAX)
-        span.length = STATUS_WORD_MAX;
-    return span;
+    const char *status = source->slot_status(source->context, slot);
+    return status_cut(text_span_of(status), STATUS_WORD_MAX);
+}
+
+/* --- the calendar --- */
+
+/* Days of 400 years, which the calendar repeats; and of 4 and of 1 of them. */
+enum { DAYS_400 = 146097, DAYS_100 = 36524, DAYS_4 = 1461, DAYS_1 = 365 };
+
+/* Counted from the 1st of March of the year 0, so that the day of a leap year is its last. */
+struct date {
+    uint64_t year;
+    unsigned month; /* 1 to 12 */
+    unsigned day;
+};
+
+static struct date date_of(uint64_t days_since_1970)
+{
+    const uint64_t days = days_since_1970 + 719468;
+    const unsigned of_era = (unsigned)(days % DAYS_400);
+    const unsigned year =
+        (of_era - of_era / (DAYS_4 - 1) + of_era / DAYS_100 - of_era / (DAYS_400 - 1)) / DAYS_1;
+    const unsigned of_year = of_era - (DAYS_1 * year + year / 4 - year / 100);
+    const unsigned month = (5 * of_year + 2) / 153; /* from March: 153 days are five months */
+    const bool early = month >= 10;                 /* January and February of the next year */
+    return (struct date){.year = days / DAYS_400 * 400 + year + (early ? 1 : 0),
+        .month = early ? month - 9 : month + 3,
+        .day = of_year - (153 * month + 2) / 5 + 1};
+}
+
+void status_add_date(struct text *text, int64_t seconds)
+{
+    const uint64_t since = seconds > 0 ? (uint64_t)seconds : 0;
+    const struct date date = date_of(since / 86400);
+    const uint64_t parts[] = {
+        date.year, date.month, date.day, since / 3600 % 24, since / 60 % 60, since % 60};
+    static const char after[] = "-- ::";
+    text_add_padded(text, parts[0], 4);
+    for (size_t i = 1; i < sizeof parts / sizeof *parts; i++) {
+        text_add_char(text, after[i - 1]);
+        text_add_padded(text, parts[i], 2);
+    }
 }

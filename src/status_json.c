@@ -4,17 +4,16 @@
  * Owns: the names and the order of its members. Members are added at the end of their object, and
  * none is ever taken away or changes its meaning.
  */
-#include <string.h>
-
 #include "status_parts.h"
+
+#include <string.h>
 
 /* --- members --- */
 
-/* Comes before each member of an object and each element of a list; something stands before it in
- * any case. */
+/* Comes before each member of an object and each element of a list. */
 static void separate(struct text *text)
 {
-    char last = text->bytes[text->length - 1];
+    char last = text->length > 0 ? text->bytes[text->length - 1] : '{';
     if (last != '{' && last != '[')
         text_add_char(text, ',');
 }
@@ -60,10 +59,10 @@ static void add_word(struct text *text, const char *name, const char *word)
     text_add_char(text, '"');
 }
 
-static void add_string(struct text *text, const char *name, struct text_span span, size_t most)
+static void add_string(struct text *text, const char *name, struct text_span span)
 {
     add_name(text, name);
-    status_add_string(text, span, most);
+    status_add_string(text, span);
 }
 
 /* A time of the wall clock, or null where there was none. */
@@ -84,7 +83,7 @@ static void add_command(struct text *text, const struct status_source *source)
     text_add_char(text, '[');
     for (size_t i = 0; i < shown; i++) {
         separate(text);
-        status_add_string(text, source->command[i], STATUS_COMMAND_MAX);
+        status_add_string(text, source->command[i]);
     }
     text_add_char(text, ']');
     add_boolean(text, "command_whole", shown == source->command_count);
@@ -94,12 +93,12 @@ static void add_listener(struct text *text, const struct status_listener *listen
 {
     separate(text);
     text_add_char(text, '{');
-    add_string(text, "address", text_span_of(listener->address), STATUS_URI_MAX);
+    add_string(text, "address", text_span_of(listener->address));
     if (listener->uri.length > 0)
-        add_string(text, "uri", listener->uri, STATUS_URI_MAX);
+        add_string(text, "uri", status_cut(listener->uri, STATUS_URI_MAX));
     else
         add_null(text, "uri");
-    add_string(text, "name", text_span_of(listener->name), STATUS_WORD_MAX);
+    add_string(text, "name", text_span_of(listener->name));
     if (listener->has_queue) {
         add_unsigned(text, "waiting", listener->waiting);
         add_unsigned(text, "limit", listener->limit);
@@ -119,7 +118,7 @@ static void add_ping(struct text *text, const struct tally_slot *slot)
     const struct text_span id = {slot->ping_id, slot->ping_id_length};
     add_time(text, "pinged_at", &slot->pinged);
     if (status_has_been(&slot->pinged))
-        add_string(text, "ping_id", id, TALLY_ID_MAX);
+        add_string(text, "ping_id", id);
     else
         add_null(text, "ping_id");
 }
@@ -140,7 +139,7 @@ static void add_worker(struct text *text, const struct status_source *source, un
     add_word(text, "state", status_states[worker->state]);
     add_time(text, "since", &known->since);
     add_unsigned(text, "since_ms", status_elapsed(known->since.ms, source->now_ms));
-    add_time(text, "started_at", &known->executed);
+    add_time(text, "started_at", &known->asked_for);
     add_time(text, "ready_at", &known->ready);
     if (status_has_been(&known->ready))
         add_unsigned(text, "ready_after_ms", known->ready_after);
@@ -151,7 +150,7 @@ static void add_worker(struct text *text, const struct status_source *source, un
         add_unsigned(text, "kill_in_ms", kill_in);
     else
         add_null(text, "kill_in_ms");
-    add_string(text, "status", status_of_slot(source, slot), STATUS_WORD_MAX);
+    add_string(text, "status", status_of_slot(source, slot));
     add_ping(text, known);
     text_add_char(text, '}');
 }
@@ -192,8 +191,8 @@ static void add_why(struct text *text, const struct tally_rollout *rollout)
         add_signed(text, "pid", why->pid);
     else
         add_null(text, "pid");
-    add_string(text, "message", line, TALLY_LINE_MAX);
-    add_string(text, "output", output, TALLY_OUTPUT_MAX);
+    add_string(text, "message", line);
+    add_string(text, "output", output);
     text_add_char(text, '}');
 }
 
@@ -232,7 +231,7 @@ void status_add_json(struct text *text, const struct status_source *source)
     const struct core *core = source->core;
     text_add_char(text, '{');
     add_unsigned(text, "format", 1);
-    add_string(text, "version", text_span_of(source->version), STATUS_WORD_MAX);
+    add_string(text, "version", text_span_of(source->version));
     add_signed(text, "pid", source->master_pid);
     add_signed(text, "time", source->wall_s);
     add_signed(text, "started_at", source->started_wall_s);
@@ -243,7 +242,7 @@ void status_add_json(struct text *text, const struct status_source *source)
     add_unsigned(text, "workers_wanted", core_workers_wanted(core));
     add_command(text, source);
     if (source->control != NULL)
-        add_string(text, "control", text_span_of(source->control), STATUS_URI_MAX);
+        add_string(text, "control", text_span_of(source->control));
     else
         add_null(text, "control");
     add_unsigned(text, "verbosity", source->verbosity);

@@ -46,14 +46,20 @@ bool status_has_been(const struct tally_time *time);
  * likes, or was not told. */
 bool status_kill_due(const struct core_worker *worker, uint64_t now_ms, uint64_t *in_ms);
 
+/* The first `most` bytes. */
+struct text_span status_cut(struct text_span span, size_t most);
+
+/* Appends a time of the wall clock, in UTC: "2026-01-02 03:04:05". One before 1970 is taken for the
+ * beginning of that. */
+void status_add_date(struct text *text, int64_t seconds);
+
 /* The worker's last STATUS=, cut. */
 struct text_span status_of_slot(const struct status_source *source, unsigned slot);
 
 /*
- * Appends `length` bytes, or `most` of them where they are more, as a string with its quotes that
- * readers of JSON and of YAML take alike; it is one of ASCII alone, unless a character is beyond
- * U+FFFF. Bytes that are no UTF-8 become U+FFFD.
+ * Appends a string with its quotes, which readers of JSON and of YAML take alike. It is one of
+ * ASCII alone, unless a character is beyond U+FFFF. Bytes that are no UTF-8 become U+FFFD.
  */
-void status_add_string(struct text *text, struct text_span span, size_t most);
+void status_add_string(struct text *text, struct text_span span);
 
 #endif

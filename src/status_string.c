@@ -58,9 +58,9 @@ static size_t add_character(struct text *text, const char *bytes, size_t left)
     return length;
 }
 
-void status_add_string(struct text *text, struct text_span span, size_t most)
+void status_add_string(struct text *text, struct text_span span)
 {
-    size_t length = span.length < most ? span.length : most;
+    const size_t length = span.length;
     text_add_char(text, '"');
     for (size_t at = 0; at < length;) {
         size_t plain = at;
