@@ -40,7 +40,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)	$(2)')
 
 # A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
-ROOMS = text core uri envp childlog notify_message proto cli report os_posix console log listener spawn \
+ROOMS = text core uri envp childlog flag notify_message proto cli report os_posix console log listener spawn \
         notify relay setup supervisor main
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
 
@@ -85,10 +85,11 @@ UNIT_notify_message = text notify_message
 UNIT_proto      = text proto
 UNIT_proto_limits = $(UNIT_proto)
 UNIT_proto_reply = $(UNIT_proto)
-UNIT_cli        = text uri envp cli
+UNIT_flag       = text flag
+UNIT_cli        = text uri envp flag cli
 UNIT_cli_option = $(UNIT_cli)
 UNIT_cli_signal = $(UNIT_cli)
-UNIT_report     = text core report cli uri envp
+UNIT_report     = text core report flag cli uri envp
 UNIT_log        = text childlog log
 UNIT_listener   = text uri listener
 UNIT_listener_file    = $(UNIT_listener)
@@ -108,8 +109,8 @@ UNIT_os_sim_messages = $(UNIT_os_sim)
 UNIT_os_sim_rollouts = $(UNIT_os_sim)
 UNIT_console    = text console
 UNIT_relay      = text childlog log relay
-UNIT_setup      = text uri envp cli listener spawn setup
-UNIT_supervisor = text core uri envp childlog notify_message cli report console log listener notify spawn relay setup \
+UNIT_setup      = text uri envp flag cli listener spawn setup
+UNIT_supervisor = text core uri envp childlog flag notify_message cli report console log listener notify spawn relay setup \
                   supervisor
 UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
@@ -204,7 +205,7 @@ $(BENCHES): $(BUILD)/bench/%: bench/%.c $(BUILD)/flags
 
 # --- fuzz targets, built with FUZZ=1 -------------------------------------------------------------
 FUZZ_uri      = text uri
-FUZZ_cli      = text uri envp cli
+FUZZ_cli      = text uri envp flag cli
 FUZZ_envp     = text envp
 FUZZ_childlog = text childlog
 FUZZ_notify   = text notify_message
