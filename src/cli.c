@@ -3,8 +3,7 @@
  *
  * Owns: how words become options, values and operands, the order of the three sources (command
  * line, environment, default). Leaves to others: taking one word apart (flag), what each option
- * accepts (cli_option), which of
- * them do not go together (cli_conflict), and the help (cli_help).
+ * accepts (cli_option), which of them do not go together (cli_conflict), and the help (cli_help).
  */
 #include "cli.h"
 
