@@ -41,7 +41,7 @@ say = $(if $(V),,@echo '  $(1)	$(2)')
 
 # A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
 ROOMS = text core uri envp childlog flag notify_message proto cli report os_posix console log listener spawn \
-        notify relay setup supervisor main
+        notify relay setup supervisor client main
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
 
 .PHONY: all
@@ -85,6 +85,7 @@ UNIT_notify_message = text notify_message
 UNIT_proto      = text proto
 UNIT_proto_limits = $(UNIT_proto)
 UNIT_proto_reply = $(UNIT_proto)
+UNIT_proto_answer = $(UNIT_proto)
 UNIT_flag       = text flag
 UNIT_cli        = text uri envp flag cli
 UNIT_cli_option = $(UNIT_cli)
@@ -108,6 +109,8 @@ UNIT_os_sim_holdings = $(UNIT_os_sim)
 UNIT_os_sim_messages = $(UNIT_os_sim)
 UNIT_os_sim_rollouts = $(UNIT_os_sim)
 UNIT_console    = text console
+UNIT_client     = text envp flag proto client
+UNIT_client_words = $(UNIT_client)
 UNIT_relay      = text childlog log relay
 UNIT_setup      = text uri envp flag cli listener spawn setup
 UNIT_supervisor = text core uri envp childlog flag notify_message cli report console log listener notify spawn relay setup \
@@ -117,7 +120,7 @@ UNIT_supervisor_log = $(UNIT_supervisor)
 UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
 UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard spawn notify \
-                  relay setup supervisor supervisor_faults supervisor_log supervisor_ready
+                  relay setup client client_words supervisor supervisor_faults supervisor_log supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))
