@@ -213,6 +213,7 @@ FUZZ_envp     = text envp
 FUZZ_childlog = text childlog
 FUZZ_notify   = text notify_message
 FUZZ_proto    = text proto
+FUZZ_answer   = text proto
 FUZZ_core     = text core
 FUZZ_supervisor = $(SIM_ROOMS)
 # Those that run in the simulated world.
