@@ -40,8 +40,8 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)	$(2)')
 
 # A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
-ROOMS = text core uri envp childlog notify_message proto tally cli report status os_posix console \
-        log listener spawn ancestor notify relay control setup supervisor main
+ROOMS = text core uri envp childlog flag notify_message proto tally cli report status os_posix console \
+        log listener spawn ancestor notify relay control setup supervisor client main
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
 
 .PHONY: all
@@ -88,11 +88,13 @@ UNIT_proto      = text proto
 UNIT_proto_limits = $(UNIT_proto)
 UNIT_proto_reply = $(UNIT_proto)
 UNIT_proto_mapping = $(UNIT_proto)
-UNIT_cli        = text uri envp cli
+UNIT_cli        = text uri envp flag cli
 UNIT_cli_option = $(UNIT_cli)
 UNIT_cli_signal = $(UNIT_cli)
-UNIT_report     = text core report cli uri envp
-UNIT_status     = text core cli uri envp tally status
+UNIT_report     = text core report flag cli uri envp
+UNIT_status     = text core flag cli uri envp tally status
+UNIT_proto_answer = $(UNIT_proto)
+UNIT_flag       = text flag
 UNIT_log        = text childlog log
 UNIT_listener   = text uri listener
 UNIT_listener_file    = $(UNIT_listener)
@@ -113,21 +115,23 @@ UNIT_os_sim_holdings = $(UNIT_os_sim)
 UNIT_os_sim_messages = $(UNIT_os_sim)
 UNIT_os_sim_rollouts = $(UNIT_os_sim)
 UNIT_console    = text console
+UNIT_client     = text envp flag proto client
+UNIT_client_words = $(UNIT_client)
 UNIT_relay      = text childlog log relay
-UNIT_control    = text uri envp cli proto ancestor control
+UNIT_control    = text uri envp flag cli proto ancestor control
 UNIT_control_command = $(UNIT_control)
 UNIT_control_flood = $(UNIT_control)
 UNIT_control_peer = $(UNIT_control)
-UNIT_setup      = text uri envp cli listener spawn setup
-UNIT_supervisor = text core uri envp childlog notify_message cli report console log listener ancestor notify spawn \
-                  relay setup \
-                  supervisor
+UNIT_setup      = text uri envp flag cli listener spawn setup
+UNIT_supervisor = text core uri envp childlog flag notify_message proto tally cli report status console \
+                  log listener ancestor notify spawn relay control setup supervisor
 UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
 UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
-UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard spawn ancestor notify \
-                  relay control control_flood control_peer setup supervisor supervisor_faults supervisor_log supervisor_ready
+UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard spawn \
+                  ancestor notify relay control control_flood control_peer setup client \
+                  client_words supervisor supervisor_faults supervisor_log supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))
@@ -216,12 +220,13 @@ $(BENCHES): $(BUILD)/bench/%: bench/%.c $(BUILD)/flags
 
 # --- fuzz targets, built with FUZZ=1 -------------------------------------------------------------
 FUZZ_uri      = text uri
-FUZZ_cli      = text uri envp cli
+FUZZ_cli      = text uri envp flag cli
 FUZZ_envp     = text envp
 FUZZ_childlog = text childlog
 FUZZ_notify   = text notify_message
 FUZZ_proto    = text proto
-FUZZ_core     = text core tally
+FUZZ_core       = text core tally
+FUZZ_answer     = text proto
 FUZZ_supervisor = $(SIM_ROOMS)
 # Those that run in the simulated world.
 FUZZ_WORLD    = supervisor

@@ -2,8 +2,8 @@
  * cli: argv and environment -> struct config, or an error text.
  *
  * Owns: how words become options, values and operands, the order of the three sources (command
- * line, environment, default). Leaves to others: what each option accepts (cli_option), which of
- * them do not go together (cli_conflict), and the help (cli_help).
+ * line, environment, default). Leaves to others: taking one word apart (flag), what each option
+ * accepts (cli_option), which of them do not go together (cli_conflict), and the help (cli_help).
  */
 #include "cli.h"
 
@@ -11,11 +11,9 @@
 
 #include "cli_conflict.h"
 #include "cli_option.h"
+#include "flag.h"
 
-enum {
-    SHOWN_MAX = 64,     /* bytes of an unknown option that a complaint shows */
-    VARIABLE_SIZE = 64, /* holds the longest SOCKETMASTER_<NAME> */
-};
+enum { VARIABLE_SIZE = 64 }; /* holds the longest SOCKETMASTER_<NAME> */
 
 /* One run of cli_parse. */
 struct parser {
@@ -44,38 +42,20 @@ static bool read_value(struct parser *parser, const struct cli_option *option,
     return cli_option_read(&value);
 }
 
-/* As it was written, but safe to show, and not more of it than helps. */
-static bool refuse_word(
-    struct parser *parser, const char *word, size_t length, const char *complaint)
-{
-    bool cut = length > SHOWN_MAX;
-
-    text_add_escaped(parser->error, word, cut ? SHOWN_MAX : length);
-    text_add(parser->error, cut ? "...: " : ": ");
-    text_add(parser->error, complaint);
-    return false;
-}
-
 /* Reads one option, and the word after it where that is its value. */
-static bool read_option(struct parser *parser)
+static bool read_option(struct parser *parser, const struct flag *flag)
 {
-    const char *word = parser->argv[parser->index++];
-    const char *name = word + (word[1] == '-' ? 2 : 1);
-    size_t length = strcspn(name, "=");
-    const struct cli_option *option = cli_option_find((struct text_span){name, length});
-    const char *value = NULL;
+    const struct cli_option *option = cli_option_find(flag->name);
+    const char *value = flag->value;
 
-    if (length == 0 || name[0] == '-')
-        return refuse_word(parser, word, strlen(word), "expected -name or -name=value; see -help");
+    parser->index++;
     if (option == NULL) {
-        return refuse_word(
-            parser, word, (size_t)(name - word) + length, "unknown option; see -help");
+        flag_add_word(parser->error, flag->word, "unknown option; see -help");
+        return false;
     }
-    if (name[length] == '=')
-        value = name + length + 1;
-    else if (option->argument == NULL)
+    if (value == NULL && option->argument == NULL)
         value = "true";
-    else if (parser->index < parser->argc)
+    else if (value == NULL && parser->index < parser->argc)
         value = parser->argv[parser->index++];
     return read_value(parser, option, CLI_FROM_COMMAND_LINE, value);
 }
@@ -85,15 +65,22 @@ static bool read_options(struct parser *parser)
 {
     while (parser->index < parser->argc && parser->outcome == CLI_RUN) {
         const char *word = parser->argv[parser->index];
+        struct flag flag;
 
-        if (strcmp(word, "--") == 0) {
+        switch (flag_read(word, &flag)) {
+        case FLAG_END:
             parser->index++;
-            break;
-        }
-        if (word[0] != '-' || word[1] == '\0')
-            break;
-        if (!read_option(parser))
+            return true;
+        case FLAG_OPERAND:
+            return true;
+        case FLAG_WRONG:
+            flag_add_word(
+                parser->error, text_span_of(word), "expected -name or -name=value; see -help");
             return false;
+        case FLAG_OPTION:
+            if (!read_option(parser, &flag))
+                return false;
+        }
     }
     return true;
 }

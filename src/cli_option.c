@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli_signal.h"
+#include "flag.h"
 
 /* Of every number on the command line; in milliseconds it is 49 days. */
 #define NUMBER_MAX 4294967295
@@ -18,7 +19,6 @@
 enum {
     ACCOUNT_MAX = 255,      /* bytes of a login or a group */
     SOCKET_PATH_MAX = 107,  /* bytes of a unix socket's path (sun_path less its NUL) */
-    SHOWN_MAX = 128,        /* bytes of a wrong value that a complaint shows */
     SIGNAL_LIST_SIZE = 256, /* holds the names of all signals */
     CONTROL_MODE = 0600,    /* of the control socket */
 };
@@ -55,17 +55,11 @@ static void add_place(const struct cli_value *value)
     text_add(value->error, ": ");
 }
 
-/* Only the beginning of a long value is shown: what was expected has to stay in sight. */
 static bool refuse_bytes(
     const struct cli_value *value, const char *bytes, size_t length, const char *expected)
 {
-    bool cut = length > SHOWN_MAX;
-
     add_place(value);
-    text_add(value->error, "value ");
-    text_add_quoted(value->error, bytes, cut ? SHOWN_MAX : length);
-    text_add(value->error, cut ? "...: expected " : ": expected ");
-    text_add(value->error, expected);
+    flag_add_value(value->error, (struct text_span){bytes, length}, expected);
     return false;
 }
 
@@ -89,24 +83,9 @@ static bool refuse_missing(const struct cli_value *value)
 
 /* --- kinds of values -------------------------------------------------------------------------- */
 
-static bool is_one_of(const char *string, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(string, words[i]) == 0)
-            return true;
-    return false;
-}
-
-/* As Go's strconv.ParseBool. */
 static bool read_boolean(const struct cli_value *value, bool *boolean)
 {
-    static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
-    static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
-
-    *boolean = is_one_of(value->string, yes, sizeof yes / sizeof yes[0]);
-    if (!*boolean && !is_one_of(value->string, no, sizeof no / sizeof no[0]))
-        return refuse(value);
-    return true;
+    return flag_read_boolean(value->string, boolean) || refuse(value);
 }
 
 static bool read_number(const struct cli_value *value, uint64_t *number)

@@ -1,8 +1,9 @@
 /*
- * main: the roof. Blocks the signals, reads the command line, picks what to do, and holds the only
- * exit. Everything else is below.
+ * main: the roof. Picks the role: master or client; blocks the master's signals, reads its command
+ * line, picks what to do, and holds the only exit. Everything else is below.
  */
 #include "cli.h"
+#include "client.h"
 #include "console.h"
 #include "os_posix.h"
 #include "supervisor.h"
@@ -13,6 +14,8 @@ int main(int argc, char **argv, char **environment)
 {
     struct os os;
     os_posix_init(&os);
+    if (client_is_asked(argc, argv))
+        return client_run(&os, argc, argv, environment);
     os.signals_block(&os);
 
     static struct config config;

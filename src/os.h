@@ -172,6 +172,8 @@ struct os {
     pid_t (*process_id)(struct os *os);
     uid_t (*user_id)(struct os *os);
     bool (*is_terminal)(struct os *os, int fd);
+    /* How large a terminal is; 0 and 0 where it does not know. */
+    int (*terminal_size)(struct os *os, int fd, unsigned *columns, unsigned *rows);
     /* How many processors this process may use; at least 1. */
     unsigned (*processors)(struct os *os);
     /* Sees to it that 0, 1 and 2 are open (/dev/null where not), and that no inherited descriptor
@@ -182,6 +184,9 @@ struct os {
     /* --- signals --- */
     /* Blocks every signal that can be; the first call of main. */
     int (*signals_block)(struct os *os);
+    /* Blocks SIGPIPE alone, so that writing to a broken pipe is an error and no more: for a program
+     * that leaves all other signals as they are. */
+    int (*signals_block_pipe)(struct os *os);
     /* Sets every signal to its default and returns a descriptor that reads the blocked ones. */
     int (*signals_open)(struct os *os);
     /* Takes up to `count` signals that came in. Returns how many, or -EAGAIN when there is none. */

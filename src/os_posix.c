@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -142,6 +143,17 @@ static uid_t posix_user_id(struct os *os)
 static bool posix_is_terminal(struct os *os, int fd)
 {
     return isatty(fd) == 1;
+}
+
+static int posix_terminal_size(struct os *os, int fd, unsigned *columns, unsigned *rows)
+{
+    struct winsize size;
+    int error = os_posix_result(ioctl(fd, TIOCGWINSZ, &size));
+    if (error < 0)
+        return error;
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+    return 0;
 }
 
 static unsigned posix_processors(struct os *os)
@@ -422,6 +434,7 @@ void os_posix_init(struct os *os)
     os->process_id = posix_process_id;
     os->user_id = posix_user_id;
     os->is_terminal = posix_is_terminal;
+    os->terminal_size = posix_terminal_size;
     os->processors = posix_processors;
     os->descriptors_seal = posix_descriptors_seal;
 

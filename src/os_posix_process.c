@@ -66,6 +66,14 @@ static int posix_signals_block(struct os *os)
     return signals_mask(~SIGNALS_OPEN);
 }
 
+static int posix_signals_block_pipe(struct os *os)
+{
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    return os_posix_result(sigprocmask(SIG_BLOCK, &pipe, NULL));
+}
+
 static int posix_signals_open(struct os *os)
 {
     signals_reset();
@@ -292,6 +300,7 @@ static int posix_process_look(struct os *os, pid_t pid, struct os_process *proce
 void os_posix_process_init(struct os *os)
 {
     os->signals_block = posix_signals_block;
+    os->signals_block_pipe = posix_signals_block_pipe;
     os->signals_open = posix_signals_open;
     os->signals_read = posix_signals_read;
     os->spawn = posix_spawn_worker;

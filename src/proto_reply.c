@@ -5,67 +5,14 @@
  */
 #include "proto.h"
 
+#include "proto_json.h"
 #include "proto_scalar.h"
-
-/* The longest escape of one byte: \u00XX. */
-enum { JSON_EXPANSION = 6 };
 
 static const char begin[] = "{\"message\": \"";
 static const char between[] = "\", \"request_id\": ";
 static const char more[] = ", \"wait\": true";
 static const char failed[] = ", \"error\": true";
 static const char finish[] = "}\n";
-
-/* --- JSON --- */
-
-static void add_escape(struct text *text, unsigned code)
-{
-    static const char digits[] = "0123456789abcdef";
-    text_add(text, "\\u");
-    for (unsigned shift = 16; shift > 0; shift -= 4)
-        text_add_char(text, digits[(code >> (shift - 4)) & 15]);
-}
-
-static void add_ascii(struct text *text, unsigned char c)
-{
-    if (c == '\n') {
-        text_add(text, "\\n");
-    } else if (c < ' ' || c == 0x7f || c == '%' || c == '+') {
-        add_escape(text, c);
-    } else {
-        if (c == '"' || c == '\\')
-            text_add_char(text, '\\');
-        text_add_char(text, (char)c);
-    }
-}
-
-/* The number of a character of 2 or 3 bytes; the bit between a first byte's mark and its value is
- * 0. */
-static unsigned code_point(const unsigned char *bytes, size_t length)
-{
-    unsigned code = bytes[0] & 0x1fu;
-    for (size_t i = 1; i < length; i++)
-        code = code << 6 | (bytes[i] & 0x3fu);
-    return code;
-}
-
-static void add_characters(struct text *text, struct text_span span)
-{
-    enum { REPLACEMENT = 0xfffd };
-    for (size_t at = 0; at < span.length;) {
-        const char *character = span.bytes + at;
-        size_t length = text_utf8_length(character, span.length - at);
-        if (length == 1)
-            add_ascii(text, (unsigned char)character[0]);
-        else if (length == 0)
-            add_escape(text, REPLACEMENT);
-        else if (length < 4)
-            add_escape(text, code_point((const unsigned char *)character, length));
-        else /* JSON escapes it as a pair, of which YAML understands neither half */
-            text_add_bytes(text, character, length);
-        at += length == 0 ? 1 : length;
-    }
-}
 
 static void add_id(struct text *text, const struct proto_id *id)
 {
@@ -75,7 +22,7 @@ static void add_id(struct text *text, const struct proto_id *id)
         text_add(text, proto_scalar_is_true(span) ? "true" : "false");
     } else if (id->type == PROTO_TEXT) {
         text_add_char(text, '"');
-        add_characters(text, span);
+        proto_json_add(text, span);
         text_add_char(text, '"');
     } else {
         /* A number says the same without the plus sign of its exponent. */
@@ -89,7 +36,7 @@ void proto_add_reply(
     struct text *text, struct text_span message, const struct proto_id *id, bool wait, bool error)
 {
     text_add(text, begin);
-    add_characters(text, message);
+    proto_json_add(text, message);
     if (id != NULL && id->type != PROTO_NONE) {
         text_add(text, between);
         add_id(text, id);
@@ -107,7 +54,7 @@ size_t proto_reply_bound(size_t message_length)
 {
     /* Each of the five counts its NUL, where one NUL and the two quotes of an id are needed. */
     size_t frame = sizeof begin + sizeof between + sizeof more + sizeof failed + sizeof finish - 2;
-    return JSON_EXPANSION * (message_length + PROTO_ID_MAX) + frame;
+    return PROTO_JSON_EXPANSION * (message_length + PROTO_ID_MAX) + frame;
 }
 
 /* --- words --- */

@@ -53,6 +53,9 @@ INNER(uid_t, OS_CALL_USER_ID, user_id, (struct os * table))
 INNER(int, OS_CALL_DESCRIPTORS_SEAL, descriptors_seal, (struct os * table))
 INNER(unsigned, OS_CALL_PROCESSORS, processors, (struct os * table))
 INNER(int, OS_CALL_SIGNALS_BLOCK, signals_block, (struct os * table))
+INNER(int, OS_CALL_SIGNALS_BLOCK_PIPE, signals_block_pipe, (struct os * table))
+INNER(int, OS_CALL_TERMINAL_SIZE, terminal_size,
+    (struct os * table, int fd, unsigned *columns, unsigned *rows))
 INNER(int, OS_CALL_SIGNALS_OPEN, signals_open, (struct os * table))
 INNER(pid_t, OS_CALL_REAP, reap, (struct os * table, int *status))
 INNER(int, OS_CALL_KILL_GROUP, kill_group, (struct os * table, pid_t pid, int signal))
@@ -274,6 +277,10 @@ static int64_t use(enum os_call call)
         return os->processors(os);
     case OS_CALL_DESCRIPTORS_SEAL:
         return os->descriptors_seal(os);
+    case OS_CALL_TERMINAL_SIZE:
+        return os->terminal_size(os, 0, NULL, NULL);
+    case OS_CALL_SIGNALS_BLOCK_PIPE:
+        return os->signals_block_pipe(os);
     case OS_CALL_SIGNALS_BLOCK:
         return os->signals_block(os);
     case OS_CALL_SIGNALS_OPEN:
