@@ -113,6 +113,7 @@ UNIT_relay      = text childlog log relay
 UNIT_setup      = text uri envp cli listener spawn setup
 UNIT_supervisor = text core uri envp childlog notify_message cli report console log listener notify spawn relay setup \
                   supervisor
+UNIT_supervisor_command = text supervisor_command
 UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
 UNIT_supervisor_ready = $(UNIT_supervisor)
