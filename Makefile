@@ -96,6 +96,7 @@ UNIT_listener   = text uri listener
 UNIT_listener_file    = $(UNIT_listener)
 UNIT_listener_inherit = $(UNIT_listener)
 UNIT_listener_guard   = $(UNIT_listener)
+UNIT_listener_private = $(UNIT_listener)
 UNIT_spawn      = text envp spawn
 UNIT_notify     = text envp notify
 UNIT_os_posix   = os_posix
@@ -118,8 +119,8 @@ UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
 UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
-UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard spawn notify \
-                  relay setup supervisor supervisor_faults supervisor_log supervisor_ready
+UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard listener_private \
+                  spawn notify relay setup supervisor supervisor_faults supervisor_log supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))
