@@ -100,6 +100,7 @@ UNIT_listener   = text uri listener
 UNIT_listener_file    = $(UNIT_listener)
 UNIT_listener_inherit = $(UNIT_listener)
 UNIT_listener_guard   = $(UNIT_listener)
+UNIT_listener_private = $(UNIT_listener)
 UNIT_spawn      = text envp spawn
 UNIT_ancestor   = ancestor
 UNIT_notify     = text envp ancestor notify
@@ -123,15 +124,17 @@ UNIT_control_command = $(UNIT_control)
 UNIT_control_flood = $(UNIT_control)
 UNIT_control_peer = $(UNIT_control)
 UNIT_setup      = text uri envp flag cli listener spawn setup
-UNIT_supervisor = text core uri envp childlog flag notify_message proto tally cli report status console \
-                  log listener ancestor notify spawn relay control setup supervisor
+UNIT_supervisor = text core uri envp childlog flag notify_message proto tally cli report status \
+                  console log listener ancestor notify spawn relay control setup supervisor
+UNIT_supervisor_command = text supervisor_command
 UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
 UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
-UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard spawn \
-                  ancestor notify relay control control_flood control_peer setup client \
-                  client_words supervisor supervisor_faults supervisor_log supervisor_ready
+UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard \
+                  listener_private spawn ancestor notify relay control control_flood control_peer \
+                  setup client client_words supervisor supervisor_faults supervisor_log \
+                  supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))

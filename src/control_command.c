@@ -79,6 +79,11 @@ static const struct row *row_named(struct text_span name)
     return NULL;
 }
 
+const char *control_command_name(enum control_command command)
+{
+    return row_of(command)->name;
+}
+
 bool control_command_is_large(enum control_command command)
 {
     return row_of(command)->large;

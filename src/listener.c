@@ -224,19 +224,21 @@ static bool open_file(struct listener *listener, struct os *os,
 {
     const char *what;
     bool done = false;
-    int lock;
+    int lock = -1;
 
     listener->fd = open_unbound(os, target, &what);
-    if (listener->fd < 0)
-        return listener_target_fail(error, target, what, listener->fd);
+    if (listener->fd < 0) {
+        listener_target_fail(error, target, what, listener->fd);
+        goto out;
+    }
     lock = listener_file_claim(os, target, error);
     if (lock < 0)
         goto out;
     memcpy(listener->path, target->uri->path, target->uri->path_length + 1);
     done = listener_file_bind(os, target, listener->fd, &listener->pin, &listener->file, error);
     if (done)
-        listener->kept = keep ? listener_file_keep(os, target, listener->pin, &listener->file)
-                              : -ENOTSUP;
+        listener->kept =
+            keep ? listener_file_keep(os, target, listener->pin, &listener->file) : -ENOTSUP;
     done = done && start(os, listener->fd, target, false, error);
 out:
     if (!done)
@@ -273,7 +275,9 @@ static void describe(struct listener *listener, const struct listener_target *ta
 
     if (target->inherited < 0) {
         kind = target->uri->kind;
-        family = written_family(target->uri);
+        /* A path of the master's own has no scheme. */
+        if (kind == URI_TCP || kind == URI_UDP)
+            family = written_family(target->uri);
         zone = target->uri->zone;
         listener->backlog = backlog_of(target->uri);
     } else {

@@ -322,7 +322,7 @@ static void send_signals(struct supervisor *sup, const struct control_ask *ask)
 
 static void die(struct supervisor *sup, const struct control_ask *ask)
 {
-    int signal = ask->signal_count ? ask->signals[0] : sup->config->stop_signal;
+    int signal = ask->signals[0];
     char bytes[ANSWER_SIZE];
     struct text text;
     text_init(&text, bytes, sizeof bytes);
