@@ -167,7 +167,7 @@ FIXTURES = $(BUILD)/fixture/server $(BUILD)/fixture/load $(BUILD)/fixture/wire $
 .PHONY: fixtures
 fixtures: $(FIXTURES)
 $(BUILD)/fixture/wire: $(call objects,text proto)
-$(BUILD)/fixture/status: $(call objects,text core cli uri envp tally status)
+$(BUILD)/fixture/status: $(call objects,text core flag cli uri envp tally status)
 $(FIXTURES): $(BUILD)/fixture/%: tests/fixtures/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lpthread $(LDLIBS)
@@ -228,8 +228,8 @@ FUZZ_envp     = text envp
 FUZZ_childlog = text childlog
 FUZZ_notify   = text notify_message
 FUZZ_proto    = text proto
-FUZZ_core       = text core tally
-FUZZ_answer     = text proto
+FUZZ_core     = text core tally
+FUZZ_answer   = text proto
 FUZZ_supervisor = $(SIM_ROOMS)
 # Those that run in the simulated world.
 FUZZ_WORLD    = supervisor
