@@ -83,6 +83,7 @@ static void test_every_command_is_found_and_who_may_give_it(void **state)
         char line[200];
         snprintf(line, sizeof line, "{command: \"%s\", args: [%s]}", cases[i].name, cases[i].args);
         expect(line, cases[i].command);
+        assert_string_equal(control_command_name(cases[i].command), cases[i].name);
         assert_int_equal(control_command_is_large(cases[i].command), cases[i].large);
         assert_int_equal(control_command_is_last(cases[i].command), cases[i].of_workers);
         for (enum control_role role = CONTROL_NOBODY; role <= CONTROL_OPERATOR; role++) {
