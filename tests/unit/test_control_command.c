@@ -92,6 +92,13 @@ static void test_every_command_is_found_and_who_may_give_it(void **state)
             bool may = role == CONTROL_OPERATOR || cases[i].of_workers;
             assert_int_equal(found, may ? (int)cases[i].command : -1);
         }
+        bool takes_some = cases[i].args[0] != '\0' || cases[i].command == CONTROL_DIE ||
+                          cases[i].command == CONTROL_ROLLOUT || cases[i].command == CONTROL_STATUS;
+        snprintf(line, sizeof line, "{command: \"%s\", args: [x]}", cases[i].name);
+        if (!takes_some) {
+            assert_false(take(line));
+            assert_non_null(strstr(words, " takes none"));
+        }
         snprintf(line, sizeof line, "\n%s: ", cases[i].name);
         bool for_people = !cases[i].of_workers && cases[i].command != CONTROL_EHLO;
         assert_int_equal(strstr(help, line) != NULL, for_people);
