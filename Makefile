@@ -112,6 +112,7 @@ UNIT_os_posix_connection = os_posix
 UNIT_os_posix_watch = os_posix
 UNIT_os_fault   =
 UNIT_os_sim     = text envp
+UNIT_os_sim_connections = $(UNIT_os_sim)
 UNIT_os_sim_holdings = $(UNIT_os_sim)
 UNIT_os_sim_messages = $(UNIT_os_sim)
 UNIT_os_sim_rollouts = $(UNIT_os_sim)
