@@ -304,12 +304,16 @@ bench: ## measures against floors taken beside it (BENCH_OPTIONS=--quick: a shor
 .PHONY: install uninstall format clean help
 BIN = $(DESTDIR)$(PREFIX)/bin
 MAN = $(DESTDIR)$(PREFIX)/share/man/man1
-install: all ## installs the program and its manual (PREFIX, DESTDIR)
-	install -d $(BIN) $(MAN)
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+install: all ## installs the programs, their manuals and completion (PREFIX, DESTDIR)
+	install -d $(BIN) $(MAN) $(COMPLETIONS)
 	install -m 755 $(BUILD)/socketmaster $(BIN)/socketmaster
-	install -m 644 man/socketmaster.1 $(MAN)/socketmaster.1
+	ln -sf socketmaster $(BIN)/socketmasterctl
+	install -m 644 man/socketmaster.1 man/socketmasterctl.1 $(MAN)
+	install -m 644 completions/socketmaster $(COMPLETIONS)/socketmaster
+	ln -sf socketmaster $(COMPLETIONS)/socketmasterctl
 uninstall: ## takes them away again
-	rm -f $(BIN)/socketmaster $(MAN)/socketmaster.1
+	rm -f $(foreach name,socketmaster socketmasterctl,$(BIN)/$(name) $(MAN)/$(name).1 $(COMPLETIONS)/$(name))
 format: ## lays out the C files as ci/format wants them
 	$(Q)ci/format -i
 clean: ## removes what was built
