@@ -110,7 +110,6 @@ UNIT_os_sim_messages = $(UNIT_os_sim)
 UNIT_os_sim_rollouts = $(UNIT_os_sim)
 UNIT_console    = text console
 UNIT_client     = text envp flag proto client
-UNIT_client_words = $(UNIT_client)
 UNIT_relay      = text childlog log relay
 UNIT_setup      = text uri envp flag cli listener spawn setup
 UNIT_supervisor = text core uri envp childlog flag notify_message cli report console log listener notify spawn relay setup \
@@ -120,7 +119,7 @@ UNIT_supervisor_log = $(UNIT_supervisor)
 UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
 UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard spawn notify \
-                  relay setup client client_words supervisor supervisor_faults supervisor_log supervisor_ready
+                  relay setup client supervisor supervisor_faults supervisor_log supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))
