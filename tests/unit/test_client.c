@@ -69,10 +69,10 @@ static void test_names_that_ask_for_the_client(void **state)
         {{NULL}, false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        char words[2][32] = {"", ""};
-        char *argv[] = {NULL, NULL, NULL};
+        char words[3][32] = {"", "", ""};
+        char *argv[] = {NULL, NULL, NULL, NULL};
         int argc = 0;
-        for (; cases[i].words[argc] != NULL; argc++)
+        for (; argc < 3 && cases[i].words[argc] != NULL; argc++)
             argv[argc] = strcpy(words[argc], cases[i].words[argc]);
         assert_int_equal(client_is_asked(argc, argv), cases[i].asked);
     }
