@@ -40,8 +40,8 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)	$(2)')
 
 # A room is src/ROOM.c and, where it has several files, src/ROOM_*.c. Their stairs are in ci/rooms.
-ROOMS = text core uri envp childlog flag notify_message proto cli report os_posix console log listener spawn \
-        notify relay setup supervisor client main
+ROOMS = text core uri envp childlog flag notify_message proto tally cli report status os_posix console \
+        log listener spawn ancestor notify relay control setup supervisor client main
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1:%=src/%.c) $(1:%=src/%_*.c))))
 
 .PHONY: all
@@ -74,10 +74,12 @@ UNIT_core_rollout = $(UNIT_core)
 UNIT_core_stop  = $(UNIT_core)
 UNIT_core_fleet = $(UNIT_core)
 UNIT_core_hold  = $(UNIT_core)
+UNIT_core_mode  = $(UNIT_core)
 UNIT_core_pool  = $(UNIT_core)
 UNIT_core_ready = $(UNIT_core)
 UNIT_core_scale = $(UNIT_core)
 UNIT_core_smooth = $(UNIT_core)
+UNIT_tally      = core tally
 UNIT_uri        = text uri
 UNIT_envp       = text envp
 UNIT_childlog   = text childlog
@@ -85,23 +87,28 @@ UNIT_notify_message = text notify_message
 UNIT_proto      = text proto
 UNIT_proto_limits = $(UNIT_proto)
 UNIT_proto_reply = $(UNIT_proto)
-UNIT_proto_answer = $(UNIT_proto)
-UNIT_flag       = text flag
+UNIT_proto_mapping = $(UNIT_proto)
 UNIT_cli        = text uri envp flag cli
 UNIT_cli_option = $(UNIT_cli)
 UNIT_cli_signal = $(UNIT_cli)
 UNIT_report     = text core report flag cli uri envp
+UNIT_status     = text core flag cli uri envp tally status
+UNIT_proto_answer = $(UNIT_proto)
+UNIT_flag       = text flag
 UNIT_log        = text childlog log
 UNIT_listener   = text uri listener
 UNIT_listener_file    = $(UNIT_listener)
 UNIT_listener_inherit = $(UNIT_listener)
 UNIT_listener_guard   = $(UNIT_listener)
+UNIT_listener_private = $(UNIT_listener)
 UNIT_spawn      = text envp spawn
-UNIT_notify     = text envp notify
+UNIT_ancestor   = ancestor
+UNIT_notify     = text envp ancestor notify
 UNIT_os_posix   = os_posix
 UNIT_os_posix_output = os_posix
 UNIT_os_posix_file = os_posix
-UNIT_os_posix_notify = os_posix text envp notify
+UNIT_os_posix_notify = os_posix text envp ancestor notify
+UNIT_os_posix_connection = os_posix
 UNIT_os_posix_watch = os_posix
 UNIT_os_fault   =
 UNIT_os_sim     = text envp
@@ -111,15 +118,22 @@ UNIT_os_sim_rollouts = $(UNIT_os_sim)
 UNIT_console    = text console
 UNIT_client     = text envp flag proto client
 UNIT_relay      = text childlog log relay
+UNIT_control    = text uri envp flag cli proto ancestor control
+UNIT_control_command = $(UNIT_control)
+UNIT_control_flood = $(UNIT_control)
+UNIT_control_peer = $(UNIT_control)
 UNIT_setup      = text uri envp flag cli listener spawn setup
-UNIT_supervisor = text core uri envp childlog flag notify_message cli report console log listener notify spawn relay setup \
-                  supervisor
+UNIT_supervisor = text core uri envp childlog flag notify_message proto tally cli report status \
+                  console log listener ancestor notify spawn relay control setup supervisor
+UNIT_supervisor_command = text supervisor_command
 UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
 UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
-UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard spawn notify \
-                  relay setup client supervisor supervisor_faults supervisor_log supervisor_ready
+UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard \
+                  listener_private spawn ancestor notify relay control control_flood control_peer \
+                  setup client supervisor supervisor_faults supervisor_log \
+                  supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 FAKES = $(patsubst tests/fixtures/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixtures/os_fake*.c))
@@ -148,10 +162,11 @@ unit: unit-build ## runs the unit tests (also with SANITIZE=1)
 	$(Q)status=0; for t in $(UNITS); do $(BUILD)/test/test_$$t || status=1; done; exit $$status
 
 # --- fixtures: programs that the integration tests, the demo and the bench run -------------------
-FIXTURES = $(BUILD)/fixture/server $(BUILD)/fixture/load $(BUILD)/fixture/wire
+FIXTURES = $(BUILD)/fixture/server $(BUILD)/fixture/load $(BUILD)/fixture/wire $(BUILD)/fixture/status
 .PHONY: fixtures
 fixtures: $(FIXTURES)
 $(BUILD)/fixture/wire: $(call objects,text proto)
+$(BUILD)/fixture/status: $(call objects,text core flag cli uri envp tally status)
 $(FIXTURES): $(BUILD)/fixture/%: tests/fixtures/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lpthread $(LDLIBS)
@@ -212,8 +227,8 @@ FUZZ_envp     = text envp
 FUZZ_childlog = text childlog
 FUZZ_notify   = text notify_message
 FUZZ_proto    = text proto
+FUZZ_core     = text core tally
 FUZZ_answer   = text proto
-FUZZ_core     = text core
 FUZZ_supervisor = $(SIM_ROOMS)
 # Those that run in the simulated world.
 FUZZ_WORLD    = supervisor

@@ -11,7 +11,7 @@ static void judge_asked_by_rollout(void)
 
     core_judge_learn_who_made_room();
     CHECK(world_count_young(world_is_wanted) < world.settings.workers);
-    if (!world.settings.smooth)
+    if (!world.smooth)
         return;
     /* One at least: older ones that never become ready do not hold up the rollout. */
     CHECK(world_count(world_is_starting) < most || world_count_young(world_is_starting) == 0);
@@ -99,7 +99,7 @@ static void judge_ready(const struct core_event *event, const struct core_action
         else if (world_step.settles ? world_core.workers[action->slot].deadline != CORE_NEVER
                                     : world.failed_in_a_row > 0)
             process->settles_at = process->executed_at + CORE_SETTLED_MS;
-    } else if (world.settings.smooth) {
+    } else if (world.smooth) {
         hold(process);
     } else if (world_count_young(world_is_ready) == world.settings.workers) {
         for (unsigned slot = 0; slot < world.bound; slot++)
@@ -142,7 +142,10 @@ static void judge_reloading(const struct core_event *event, const struct core_ac
     CHECK(world.started && !world.stopped && !world.rolling && !world.scale_pending);
     CHECK(world.pending || event->kind == CORE_RELOAD);
     CHECK(action->generation == ++world.generation);
+    enum core_mode mode = world.pending ? world.pending_mode : event->mode;
+    world.smooth = mode == CORE_MODE_SET ? world.settings.smooth : mode == CORE_MODE_SMOOTH;
     world.pending = false;
+    world.pending_mode = CORE_MODE_SET;
     world.rolling = world_step.began = true;
     world.began_at = world.now;
 }
@@ -201,7 +204,7 @@ static void judge_cause(const struct core_event *event, const struct core_action
 static void judge_failed(const struct core_event *event, const struct core_action *action)
 {
     unsigned wanted = world.settings.workers, stay_early = 0;
-    bool some_stay = world.settings.smooth && world.generation > 1;
+    bool some_stay = world.smooth && world.generation > 1;
 
     CHECK(world.rolling && action->elapsed == world.now - world.began_at);
     CHECK(world_step.dismissed == 0 || world_step.dismissed == world.generation);
@@ -260,6 +263,18 @@ static void judge_scaled(const struct core_event *event, const struct core_actio
     core_judge_let_go_silently();
 }
 
+/* All that run the command got it, and nobody else. */
+static void judge_signalled(const struct core_event *event, const struct core_action *action)
+{
+    unsigned running = world_count(world_is_running);
+
+    CHECK(event->kind == CORE_SIGNAL && action->number == event->number);
+    CHECK(action->serving == running && world_actions.count == running + 1);
+    for (unsigned slot = 0; slot < world.bound; slot++)
+        if (world_is_running(&world_processes[slot]))
+            CHECK(world_processes[slot].passed_on == world.steps);
+}
+
 static void judge_say(const struct core_event *event, const struct core_action *action)
 {
     switch ((int)action->say) {
@@ -298,6 +313,9 @@ static void judge_say(const struct core_event *event, const struct core_action *
     case CORE_SAY_SCALE_LATER:
         CHECK(world.rolling && (unsigned)action->number == world.scale_pending);
         break;
+    case CORE_SAY_SIGNALLED:
+        judge_signalled(event, action);
+        break;
     case CORE_SAY_SCALE_REFUSED:
         CHECK(world.stopped || event->number < 1 || event->number > LIMIT_WORKERS);
         break;
@@ -308,10 +326,10 @@ static void judge_say(const struct core_event *event, const struct core_action *
 
 static void judge_exit(const struct core_action *action)
 {
-    int status = world.ended_ready      ? world.ready_status
-                 : world.completed == 0 ? world.start_status
-                                        : world.last_status;
+    int status = world.ended_ready ? world.ready_status : world.start_status;
 
+    /* A generation that came up ends with one of it that was ready. */
+    CHECK(world.stopped || world.ended_ready || world.completed == 0);
     CHECK(!world.ended && !world.rolling && world.living == 0 && world.due == 0);
     CHECK(action->number == (world.stopped ? 0 : status));
     world.ended = true;
@@ -330,7 +348,10 @@ void core_judge_actions(const struct core_event *event)
             break;
         case CORE_DO_SIGNAL:
             CHECK(i + 1 < world_actions.count);
-            core_judge_signal(event, action, action + 1);
+            if (action->asked)
+                core_judge_passed_on(event, action);
+            else
+                core_judge_signal(event, action, action + 1);
             break;
         case CORE_DO_SAY:
             judge_say(event, action);

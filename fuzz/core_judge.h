@@ -17,9 +17,16 @@ void core_judge_actions(const struct core_event *event);
 /* Judges where everything is now. */
 void core_judge_whole(const struct core_event *event);
 
+/* Judges what the room `tally` makes of these actions; before the first of them it begins anew. */
+void core_judge_tally(const struct core_event *event);
+void core_judge_tally_begin(void);
+
 /* Judges a signal, and the line after it that says why it was sent. */
 void core_judge_signal(const struct core_event *event, const struct core_action *action,
     const struct core_action *reason);
+
+/* Judges a signal that was asked for, whatever it means to the workers. */
+void core_judge_passed_on(const struct core_event *event, const struct core_action *action);
 
 /* Of those that go without a signal, since they were asked for and are not there yet: older ones
  * that made room, as only the core knows; and those that are too many since fewer are wanted. */

@@ -19,7 +19,7 @@ static unsigned ready_or_older(void)
  * are still as many as have to be. */
 static void judge_room_on_the_way(void)
 {
-    CHECK(world.settings.smooth && world_count_young(world_is_ready) > 0);
+    CHECK(world.smooth && world_count_young(world_is_ready) > 0);
     CHECK(ready_or_older() >= world.settings.workers);
 }
 
@@ -58,7 +58,7 @@ static bool goes_since_fewer_are_wanted(const struct process *process)
 
 static bool is_older_than_rollout(const struct process *process)
 {
-    return world.settings.smooth && world.rolling && world.generation > 1 &&
+    return world.smooth && world.rolling && world.generation > 1 &&
            process->generation < world.generation;
 }
 
@@ -158,7 +158,6 @@ static void judge_surplus(struct process *process)
     process->killed = true;
 }
 
-/* A signal, and the line after it that says why it was sent. */
 void core_judge_signal(const struct core_event *event, const struct core_action *action,
     const struct core_action *reason)
 {
@@ -183,4 +182,16 @@ void core_judge_signal(const struct core_event *event, const struct core_action 
         judge_surplus(process);
     else
         CHECK(false);
+}
+
+void core_judge_passed_on(const struct core_event *event, const struct core_action *action)
+{
+    struct process *process = &world_processes[action->slot];
+
+    CHECK(event->kind == CORE_SIGNAL && action->number == event->number);
+    CHECK(action->slot < world.bound && process->pid == action->pid);
+    CHECK(action->generation == process->generation);
+    CHECK(action->group == world.settings.kill_group);
+    CHECK(process->passed_on != world.steps);
+    process->passed_on = world.steps;
 }

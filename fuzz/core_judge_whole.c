@@ -78,7 +78,7 @@ static void judge_rollout(void)
     unsigned workers = world.settings.workers, most = world.settings.max_starting;
     unsigned young = world_count_young(world_is_wanted);
 
-    if (!world.settings.smooth) {
+    if (!world.smooth) {
         CHECK(young == workers);
         return;
     }
@@ -122,6 +122,10 @@ void core_judge_whole(const struct core_event *event)
     CHECK(core_workers_wanted(&world_core) ==
           (world.scale_pending ? world.scale_pending : world.settings.workers));
     CHECK(world_core.reload_pending == world.pending && world_core.due_count == world.due);
+    CHECK(world_core.smooth == world.smooth && world_core.pending_mode == world.pending_mode);
+    CHECK(core_reload_generation(&world_core) ==
+          (world.started || world.stopped ? world.generation + world.pending : 1));
+    CHECK(event->kind != CORE_SIGNAL || world_actions.count > 0 || !world.started);
     CHECK(world_step.to_go == 0 && world_step.dismissed == 0);
     CHECK(world.rolling || (!world.pending && !world.scale_pending));
     CHECK(world.ended == (world.living == 0 && world.due == 0 && !world.rolling &&

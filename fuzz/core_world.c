@@ -40,6 +40,11 @@ bool world_is_serving(const struct process *process)
     return world_is_ready(process) && (process->in_charge || world.now >= process->takes_over_at);
 }
 
+bool world_is_running(const struct process *process)
+{
+    return process->there == ALIVE && process->executed;
+}
+
 bool world_is_in_rollout(const struct process *process)
 {
     return world.rolling && process->generation == world.generation;
@@ -189,9 +194,7 @@ static void end_process(struct process *process, const struct core_event *event)
 {
     struct process was = *process;
     bool settled = was.in_charge && world.now - was.executed_at >= CORE_SETTLED_MS;
-    bool spawned = event->kind == CORE_EXITED;
 
-    world.last_status = was.exec_failed || !spawned ? 1 : status_of(event);
     if (was.ready && !was.told) {
         world.ended_ready = true;
         world.ready_status = status_of(event);
@@ -244,6 +247,7 @@ static void ask_to_stop(int signal)
     world.stopped = true;
     world.stop_signal = signal;
     world.rolling = world.pending = false;
+    world.pending_mode = CORE_MODE_SET;
     world.scale_pending = world.due = 0;
     for (unsigned slot = 0; slot < world.bound; slot++)
         world_processes[slot].unwanted |= world_processes[slot].there == WANTED;
@@ -256,9 +260,12 @@ static void happen_to_all(const struct core_event *event)
     if (event->kind == CORE_START) {
         world.started = world.rolling = true;
         world.generation = 1;
+        world.smooth = world.settings.smooth;
         world.began_at = world.now;
-    } else if (event->kind == CORE_RELOAD) {
-        world.pending = world.pending || wait;
+    } else if (event->kind == CORE_RELOAD && wait) {
+        world.pending = true;
+        if (event->mode != CORE_MODE_SET)
+            world.pending_mode = event->mode;
     } else if (event->kind == CORE_STOP) {
         ask_to_stop(event->number);
     } else if (event->kind == CORE_SCALE && wait && event->number >= 1 &&
@@ -297,6 +304,7 @@ static bool is_legal(const struct core_event *event)
         return !world.ended;
     case CORE_RELOAD:
     case CORE_STOP:
+    case CORE_SIGNAL:
         return !world.ended;
     case CORE_TICK:
         return true;
@@ -350,6 +358,16 @@ static void give_tick(const struct core_event *event)
     CHECK(core_deadline(&world_core) > event->now);
 }
 
+/* Whatever is passed on to the workers, and whatever they will make of it: nothing changes here. */
+static void give_signal(const struct core_event *event)
+{
+    size_t size = meaningful();
+
+    memcpy(&before, &world_core, size);
+    core_step(&world_core, event, &world_actions);
+    CHECK(memcmp(&before, &world_core, size) == 0);
+}
+
 void world_give(struct core_event event)
 {
     event.now = world.now;
@@ -369,10 +387,13 @@ void world_give(struct core_event event)
     }
     if (event.kind == CORE_TICK)
         give_tick(&event);
+    else if (event.kind == CORE_SIGNAL)
+        give_signal(&event);
     else
         core_step(&world_core, &event, &world_actions);
     core_judge_actions(&event);
     core_judge_whole(&event);
+    core_judge_tally(&event);
     CHECK(event.kind != CORE_RELOAD || world_step.began == at_rest);
 }
 
@@ -383,4 +404,5 @@ void world_init(const struct core_settings *settings)
     /* What is in slots that were never used must not matter. */
     memset(&world_core, GARBAGE, sizeof world_core);
     core_init(&world_core, settings);
+    core_judge_tally_begin();
 }

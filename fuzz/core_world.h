@@ -37,6 +37,7 @@ struct process {
     uint64_t kill_again_at; /* 0: never */
     uint64_t retired;       /* the how manieth it was */
     uint64_t forwarded;     /* the step in which it last got the signal of a stop */
+    uint64_t passed_on;     /* the same of one that was asked for, whatever it is */
 };
 
 struct world {
@@ -46,6 +47,8 @@ struct world {
     unsigned bound; /* no process was ever in a slot from here on */
     unsigned living;
     bool started, stopped, ended, rolling, pending;
+    bool smooth;                    /* the latest rollout */
+    enum core_mode pending_mode;    /* of the reload that is pending */
     unsigned scale_pending;         /* or 0 */
     int stop_signal;                /* of the latest stop */
     uint64_t generation, completed; /* the youngest, and the youngest that was completed */
@@ -58,7 +61,7 @@ struct world {
     uint64_t replace_at;
     int status;
     bool ended_ready;
-    int ready_status, start_status, last_status;
+    int ready_status, start_status;
 };
 
 /* What is known of the present step alone. */
@@ -93,6 +96,9 @@ bool world_is_wanted(const struct process *process);
 /* Is it ready? Does it serve: has it taken over, or is it time to? */
 bool world_is_ready(const struct process *process);
 bool world_is_serving(const struct process *process);
+
+/* Does it run the command, whether it is wanted or not? */
+bool world_is_running(const struct process *process);
 
 /* Does a rollout that is under way hang on it? */
 bool world_is_in_rollout(const struct process *process);

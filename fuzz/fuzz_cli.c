@@ -40,7 +40,7 @@ static void check_listeners(void)
 static void check_rollouts(void)
 {
     CHECK(config.workers >= 1 && config.workers <= LIMIT_WORKERS);
-    CHECK(config.ready <= CLI_READY_FD);
+    CHECK(config.ready <= CLI_READY_ACK);
     CHECK(config.start_ms <= UINT32_MAX && config.ready_timeout_ms <= UINT32_MAX);
     CHECK(config.ready != CLI_READY_ALIVE || config.ready_timeout_ms == 60000);
     CHECK(config.max_starting <= LIMIT_WORKERS);

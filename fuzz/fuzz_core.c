@@ -151,6 +151,8 @@ static void happen(uint8_t what, uint8_t which)
 {
     static const int stops[] = {SIGTERM, SIGINT, SIGQUIT};
     static const int scales[] = {1, 2, 3, 4, 5, 6, 7, 0, -1, LIMIT_WORKERS + 1};
+    static const enum core_mode modes[] = {CORE_MODE_SET, CORE_MODE_FLEET, CORE_MODE_SMOOTH};
+    static const int signals[] = {SIGUSR1, SIGTERM, SIGKILL, 0, -1};
     const unsigned kinds = 17, detail = what / kinds;
 
     switch (what % kinds) {
@@ -161,10 +163,14 @@ static void happen(uint8_t what, uint8_t which)
         give_due_tick(detail % 2);
         break;
     case 2:
-        world_give((struct core_event){.kind = CORE_START});
+        if (detail == 1)
+            world_give((struct core_event){.kind = CORE_SIGNAL, .number = signals[which % 5]});
+        else
+            world_give((struct core_event){.kind = CORE_START});
         break;
     case 3:
-        world_give((struct core_event){.kind = CORE_RELOAD});
+        world_give((struct core_event){
+            .kind = CORE_RELOAD, .mode = modes[detail < 3 ? detail : CORE_MODE_SET]});
         break;
     case 4:
         world_give((struct core_event){.kind = CORE_STOP, .number = stops[which % 3]});

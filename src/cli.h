@@ -29,6 +29,7 @@ enum cli_ready {
     CLI_READY_ALIVE,  /* it has lived for start_ms */
     CLI_READY_NOTIFY, /* it sent READY=1 to its NOTIFY_SOCKET */
     CLI_READY_FD,     /* it wrote a newline to its NOTIFY_FD */
+    CLI_READY_ACK,    /* it sent worker:ack to the control socket */
 };
 
 enum cli_log {
@@ -65,6 +66,9 @@ struct config {
     const char *syslog_socket; /* -syslog-socket, "/dev/log" by default */
     enum cli_log log;          /* -log */
     bool output_inherit;       /* -output=inherit */
+    bool controlled;           /* -control was given: ... */
+    struct uri control;        /* ... where, of the kind URI_UNIX */
+    const char *textfile;      /* -textfile, or NULL */
     bool check;                /* -check */
 };
 

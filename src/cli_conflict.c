@@ -5,6 +5,8 @@
  */
 #include "cli_conflict.h"
 
+#include <string.h>
+
 static bool is_json_for_syslog(const struct config *config)
 {
     return config->syslog && config->log == CLI_LOG_JSON;
@@ -21,6 +23,22 @@ static bool is_timeout_before_start(const struct config *config)
     return config->ready_timeout_ms > 0 && config->ready_timeout_ms < config->start_ms;
 }
 
+static bool is_ack_without_control(const struct config *config)
+{
+    return config->ready == CLI_READY_ACK && !config->controlled;
+}
+
+static bool is_control_a_listener(const struct config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct uri *uri = &config->listeners[i];
+
+        if (uri->path_length > 0 && !uri->abstract && strcmp(uri->path, config->control.path) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool is_limit_of_fleet(const struct config *config)
 {
     return !config->smooth;
@@ -34,8 +52,10 @@ static const struct {
     const char *expected;
 } conflicts[] = {
     {"log", NULL, is_json_for_syslog, "text together with -syslog"},
-    {"ready-timeout", NULL, is_timeout_of_living, "-ready=notify or -ready=fd together with it"},
+    {"ready-timeout", NULL, is_timeout_of_living, "-ready=notify, ack or fd together with it"},
     {"ready-timeout", "start", is_timeout_before_start, "0, or no less than -start"},
+    {"ready", NULL, is_ack_without_control, "alive, notify or fd; ack needs -control"},
+    {"control", NULL, is_control_a_listener, "another path than those of the listeners"},
     {"max-starting", NULL, is_limit_of_fleet, "-rollout=smooth together with it"},
 };
 

@@ -17,7 +17,7 @@ static const struct {
     {"ready", "When a new worker is ready:"},
     {"rollout", "How new workers take over:"},
     {"stop-signal", "How old workers leave:"},
-    {"output", "The log:"},
+    {"output", "What it tells, and is told:"},
     {"check", "Instead of serving:"},
 };
 
@@ -66,7 +66,7 @@ void cli_add_help(struct text *text)
         "\n"
         "URI is tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH, unix:@NAME or fd://N.\n"
         "FAMILY is einhorn, systemd, systemd-nopid, starter or nginx.\n"
-        "MODE is alive, notify (READY=1 to NOTIFY_SOCKET) or fd (a newline to NOTIFY_FD).\n"
+        "MODE is alive, notify (READY=1), ack (to -control) or fd (newline to NOTIFY_FD).\n"
         "HUP replaces the workers, TTIN adds one, TTOU takes one away, TERM stops.\n"
         "Options may stand in the environment: SOCKETMASTER_STOP_SIGNAL=TERM.\n");
 }

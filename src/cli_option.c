@@ -20,6 +20,7 @@ enum {
     ACCOUNT_MAX = 255,      /* bytes of a login or a group */
     SOCKET_PATH_MAX = 107,  /* bytes of a unix socket's path (sun_path less its NUL) */
     SIGNAL_LIST_SIZE = 256, /* holds the names of all signals */
+    CONTROL_MODE = 0600,    /* of the control socket */
 };
 
 /* What several complaints say was expected. */
@@ -27,7 +28,7 @@ enum {
 #define COUNT "a number from 0 to " STRING(NUMBER_MAX)
 #define WORKERS "a number from 1 to 1024"
 #define BOOLEAN "true or false"
-#define READY_MODES "alive, notify or fd"
+#define READY_MODES "alive, notify, ack or fd"
 
 _Static_assert(LIMIT_WORKERS == 1024, "as WORKERS says");
 
@@ -178,13 +179,13 @@ static bool read_respawn(const struct cli_value *value)
     return read_boolean(value, &value->config->respawn);
 }
 
-/* A mode of readiness is accepted only once it can be had. */
 static bool read_ready(const struct cli_value *value)
 {
     static const char *const modes[] = {
         [CLI_READY_ALIVE] = "alive",
         [CLI_READY_NOTIFY] = "notify",
         [CLI_READY_FD] = "fd",
+        [CLI_READY_ACK] = "ack",
     };
 
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
@@ -193,8 +194,6 @@ static bool read_ready(const struct cli_value *value)
             return true;
         }
     }
-    if (strcmp(value->string, "ack") == 0)
-        return cli_option_refuse(value, READY_MODES "; ack comes with the control socket");
     return refuse(value);
 }
 
@@ -353,11 +352,44 @@ static bool read_syslog(const struct cli_value *value)
     return read_boolean(value, &value->config->syslog);
 }
 
+static bool is_socket_path(const char *string)
+{
+    return string[0] == '/' && strlen(string) <= SOCKET_PATH_MAX;
+}
+
 static bool read_syslog_socket(const struct cli_value *value)
 {
-    if (value->string[0] != '/' || strlen(value->string) > SOCKET_PATH_MAX)
+    if (!is_socket_path(value->string))
         return refuse(value);
     value->config->syslog_socket = value->string;
+    return true;
+}
+
+/* As unix:///PATH?mode=0600 would be read, but nothing in the path stands for anything else. */
+static bool read_control(const struct cli_value *value)
+{
+    struct uri *uri = &value->config->control;
+
+    if (!is_socket_path(value->string) || value->string[strlen(value->string) - 1] == '/')
+        return refuse(value);
+    *uri = (struct uri){
+        .source = text_span_of(value->string),
+        .kind = URI_UNIX,
+        .path_length = strlen(value->string),
+        .given = 1u << URI_OPT_MODE,
+        .nonblock = true,
+        .mode = CONTROL_MODE,
+    };
+    memcpy(uri->path, value->string, uri->path_length);
+    value->config->controlled = true;
+    return true;
+}
+
+static bool read_textfile(const struct cli_value *value)
+{
+    if (value->string[0] != '/')
+        return refuse(value);
+    value->config->textfile = value->string;
     return true;
 }
 
@@ -405,10 +437,10 @@ const struct cli_option cli_options[] = {
     {"envdir", "DIR", NULL, read_envdir, 0, "the path of a directory",
         "more variables, a file for each"},
     {"respawn", NULL, NULL, read_respawn, 0, BOOLEAN, "replace a worker that ends unasked"},
-    {"ready", "MODE", "alive", read_ready, 0, READY_MODES, "alive, notify or fd, see below"},
+    {"ready", "MODE", "alive", read_ready, 0, READY_MODES, "alive, notify, ack or fd, see below"},
     {"start", "MILLIS", "3000", read_start, 0, MILLISECONDS, "alive: how long it has to live"},
     {"ready-timeout", "MILLIS", "60000", read_ready_timeout, 0, MILLISECONDS,
-        "notify, fd: at most so long, 0: for ever"},
+        "not alive: at most so long, 0: for ever"},
     {"rollout", "HOW", "fleet", read_rollout, 0, "fleet or smooth",
         "fleet: all together, smooth: one by one"},
     {"max-starting", "N", NULL, read_max_starting, 0, WORKERS,
@@ -427,6 +459,10 @@ const struct cli_option cli_options[] = {
     {"syslog", NULL, NULL, read_syslog, 0, BOOLEAN, "log to syslog, not to standard error"},
     {"syslog-socket", "PATH", "/dev/log", read_syslog_socket, 0,
         "an absolute path of at most 107 bytes", "where syslog listens"},
+    {"control", "PATH", NULL, read_control, 0, "an absolute path of at most 107 bytes",
+        "a socket to ask and to command; see socketmasterctl"},
+    {"textfile", "PATH", NULL, read_textfile, 0, "an absolute path",
+        "a file of counters for node_exporter"},
     {"check", NULL, NULL, read_check, 0, BOOLEAN, "say what would be done, start nothing"},
     {"version", NULL, NULL, read_version, CLI_HAS_NO_VARIABLE, BOOLEAN, "print the version"},
     {"help", NULL, NULL, read_help, CLI_HAS_NO_VARIABLE, BOOLEAN, "print this"},

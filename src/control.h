@@ -58,16 +58,18 @@ struct control_client {
     enum control_role role;
     pid_t peer_pid;
     uid_t peer_uid;
-    pid_t worker;  /* of CONTROL_WORKER: the worker that it belongs to */
-    bool readable; /* is watched for that */
-    bool writable;
+    pid_t worker;          /* of CONTROL_WORKER: the worker that it belongs to */
+    bool readable;         /* is watched for that */
+    bool writable;         /* the same: it does not take what is to be sent */
     bool ended;            /* nothing more will come from it */
     bool closing;          /* it is closed once everything is sent */
-    bool large;            /* the reply that is due may be a long one */
+    bool large;            /* the request that is due, or its reply, needs the large buffer */
+    bool has_line;         /* there is a newline at `scanned` */
     uint64_t asking;       /* the request that its last reply is due for; 0: none */
-    uint64_t line_since;   /* when an unfinished line was seen first; 0: there is none */
-    uint64_t output_since; /* when the client took something last; 0: nothing waits */
-    size_t input_start, input_end, scanned; /* no newline before `scanned` */
+    bool is_dribbled;      /* an unfinished line is all there is ... */
+    uint64_t line_since;   /* ... and since when */
+    uint64_t output_since; /* when the client took something last, while `writable` */
+    size_t input_start, input_end, scanned; /* no newline from the start to `scanned` */
     size_t output_start, output_end;
 };
 
@@ -80,16 +82,18 @@ struct control {
     int set; /* watches the listener and every client; itself to be watched for readability */
     uid_t own;
     uid_t worker_user;
-    uint64_t serial;
-    uint64_t accept_at; /* 0: connections are taken; else when that is tried again */
-    int accept_error;   /* of the last connection that could not be taken; 0: all could */
+    uint64_t serial;    /* of the latest request */
+    bool deaf;          /* no connections are taken ... */
+    uint64_t accept_at; /* ... until then */
+    int accept_error;   /* why the latest connection could not be taken, or 0 */
     unsigned next;      /* whose turn it is first */
     int lent;           /* the client that `large` is lent to, or -1 */
     size_t large_start, large_end;
     struct control_client clients[CONTROL_CLIENTS];
     struct proto_request request;
     struct proto_storage storage, arguments;
-    char words[CONTROL_OUTPUT];
+    char words[CONTROL_OUTPUT]; /* of this room's own replies */
+    char cut[CONTROL_OUTPUT];   /* a message that is too long */
     char inputs[CONTROL_CLIENTS][CONTROL_INPUT];
     char outputs[CONTROL_CLIENTS][CONTROL_OUTPUT];
     char large[CONTROL_LARGE];
@@ -120,7 +124,7 @@ uint64_t control_deadline(const struct control *control);
 /*
  * Replies to a request. MORE is left out where the client does not read, or has gone: then, and
  * when the ticket is not good any more, the result is false. A message that is longer than any room
- * for it is cut, and says so; but a long reply to STATE, STATUS or METRICS comes whole.
+ * for it is cut, and says so; for one to STATE, STATUS or METRICS there are CONTROL_LARGE bytes.
  */
 bool control_reply(struct control *control, const struct control_ticket *ticket,
     struct text_span message, enum control_reply reply);

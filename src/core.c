@@ -22,12 +22,12 @@ static void pass(struct core *core, const struct core_event *event, struct core_
 
 static void start(struct core *core, const struct core_event *event, struct core_actions *actions)
 {
-    core_rollout_begin(core, event->now, actions);
+    core_rollout_begin(core, CORE_MODE_SET, event->now, actions);
 }
 
 static void reload(struct core *core, const struct core_event *event, struct core_actions *actions)
 {
-    core_rollout_begin(core, event->now, actions);
+    core_rollout_begin(core, event->mode, event->now, actions);
 }
 
 /* What is about to start is new anyway. */
@@ -41,10 +41,12 @@ static void reload_covered(
 static void reload_later(
     struct core *core, const struct core_event *event, struct core_actions *actions)
 {
-    (void)event;
     if (!core->reload_pending)
         core_say_all(actions, core, CORE_SAY_RELOAD_LATER);
     core->reload_pending = true;
+    /* Whoever does not care how it goes leaves it to those who do. */
+    if (event->mode != CORE_MODE_SET)
+        core->pending_mode = event->mode;
 }
 
 static void reload_refused(
@@ -58,6 +60,7 @@ static void stop(struct core *core, const struct core_event *event, struct core_
 {
     core->phase = CORE_STOPPING;
     core->reload_pending = false;
+    core->pending_mode = CORE_MODE_SET;
     core->due_count = core->scale_pending = 0;
     core->stop_asked = event->number;
     core_say_all(actions, core, CORE_SAY_STOP_ASKED)->number = event->number;
@@ -69,6 +72,22 @@ static void stop(struct core *core, const struct core_event *event, struct core_
             core_worker_set_state(core, slot, CORE_WORKER_CANCELLED);
     }
     core_go_on(core, event->now, actions);
+}
+
+/* It goes to all that run the command, and nothing follows from it but what they make of it. */
+static void signal_all(
+    struct core *core, const struct core_event *event, struct core_actions *actions)
+{
+    unsigned count = 0;
+    for (unsigned slot = 0; slot < core->slot_bound; slot++) {
+        if (core->workers[slot].executed == 0)
+            continue;
+        core_worker_pass_on(core, slot, event->number, actions);
+        count++;
+    }
+    struct core_action *action = core_say_all(actions, core, CORE_SAY_SIGNALLED);
+    action->number = event->number;
+    action->serving = count;
 }
 
 /* --- how many workers --- */
@@ -140,6 +159,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_RELOAD] = reload_covered,
         [CORE_STOP] = stop,
         [CORE_SCALE] = scale_start,
+        [CORE_SIGNAL] = pass,
         [CORE_TICK] = pass},
     [CORE_FIRST] = {[CORE_SPAWNED] = core_slot_event,
         [CORE_SPAWN_FAILED] = core_slot_event,
@@ -154,6 +174,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_RELOAD] = reload_later,
         [CORE_STOP] = stop,
         [CORE_SCALE] = scale_later,
+        [CORE_SIGNAL] = signal_all,
         [CORE_TICK] = tick},
     [CORE_SERVING] = {[CORE_SPAWNED] = core_slot_event,
         [CORE_SPAWN_FAILED] = core_slot_event,
@@ -168,6 +189,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_RELOAD] = reload,
         [CORE_STOP] = stop,
         [CORE_SCALE] = scale,
+        [CORE_SIGNAL] = signal_all,
         [CORE_TICK] = tick},
     [CORE_ROLLING] = {[CORE_SPAWNED] = core_slot_event,
         [CORE_SPAWN_FAILED] = core_slot_event,
@@ -182,6 +204,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_RELOAD] = reload_later,
         [CORE_STOP] = stop,
         [CORE_SCALE] = scale_later,
+        [CORE_SIGNAL] = signal_all,
         [CORE_TICK] = tick},
     [CORE_STOPPING] = {[CORE_SPAWNED] = core_slot_event,
         [CORE_SPAWN_FAILED] = core_slot_event,
@@ -196,6 +219,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_RELOAD] = reload_refused,
         [CORE_STOP] = stop,
         [CORE_SCALE] = scale_refused,
+        [CORE_SIGNAL] = signal_all,
         [CORE_TICK] = tick},
     [CORE_ENDED] = {[CORE_SPAWNED] = core_illegal,
         [CORE_SPAWN_FAILED] = core_illegal,
@@ -210,6 +234,7 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_RELOAD] = core_illegal,
         [CORE_STOP] = core_illegal,
         [CORE_SCALE] = core_illegal,
+        [CORE_SIGNAL] = core_illegal,
         [CORE_TICK] = pass},
 };
 
@@ -244,6 +269,14 @@ uint64_t core_deadline(const struct core *core)
 unsigned core_workers_wanted(const struct core *core)
 {
     return core->scale_pending ? core->scale_pending : core->settings.workers;
+}
+
+uint64_t core_reload_generation(const struct core *core)
+{
+    /* The start covers those that come before it. */
+    if (core->phase == CORE_NEW)
+        return 1;
+    return core->generation + core->reload_pending;
 }
 
 int core_find(const struct core *core, int64_t pid)

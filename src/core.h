@@ -63,6 +63,13 @@ enum core_worker_state {
     CORE_WORKER_STATE_COUNT,
 };
 
+/* How a rollout goes from one generation to the next. */
+enum core_mode {
+    CORE_MODE_SET,   /* as the settings say */
+    CORE_MODE_FLEET, /* all together */
+    CORE_MODE_SMOOTH,
+};
+
 /* Events. Those of one worker come first: they name its slot. */
 enum core_event_kind {
     CORE_SPAWNED,        /* SPAWN worked: pid */
@@ -76,10 +83,11 @@ enum core_event_kind {
     CORE_SIGNAL_FAILED,  /* SIGNAL did not reach it */
     CORE_WORKER_EVENT_COUNT,
     CORE_START = CORE_WORKER_EVENT_COUNT,
-    CORE_RELOAD,
-    CORE_STOP,  /* number: the signal that asked for it */
-    CORE_SCALE, /* number: how many workers are wanted from now on */
-    CORE_TICK,  /* time has passed */
+    CORE_RELOAD, /* mode */
+    CORE_STOP,   /* number: the signal that asked for it */
+    CORE_SCALE,  /* number: how many workers are wanted from now on */
+    CORE_SIGNAL, /* number: a signal for the workers, whatever it means to them */
+    CORE_TICK,   /* time has passed */
     CORE_EVENT_COUNT,
 };
 
@@ -92,12 +100,14 @@ struct core_event {
     int number;     /* errno, exit status, signal or count, as the kind says */
     bool signalled; /* EXITED: `number` is the signal that killed it, not its exit status */
     uint64_t milliseconds;
+    enum core_mode mode;
 };
 
 /* What the driver has to do, in order. */
 enum core_action_kind {
     CORE_DO_SPAWN,  /* start a worker in `slot` for `generation`; answer SPAWNED or SPAWN_FAILED */
-    CORE_DO_SIGNAL, /* send `number` to `pid` (to its process group, if `group`) */
+    CORE_DO_SIGNAL, /* send `number` to `pid` (to its process group, if `group`); answer
+                       SIGNAL_FAILED where that fails, unless it is `asked` */
     CORE_DO_SAY,    /* log `say` */
     CORE_DO_EXIT,   /* end with status `number`: no worker is left */
 };
@@ -128,6 +138,7 @@ enum core_say {
     CORE_SAY_SCALED,         /* number: workers that are wanted */
     CORE_SAY_SCALE_LATER,    /* the same, remembered until this rollout ends */
     CORE_SAY_SCALE_REFUSED,  /* the same, and it cannot be */
+    CORE_SAY_SIGNALLED,      /* number: signal; serving: how many workers it is sent to */
     CORE_SAY_STOP_ASKED,     /* number: signal */
     CORE_SAY_EXITING,        /* number: status */
     CORE_SAY_ILLEGAL,        /* number: enum core_event_kind */
@@ -155,11 +166,11 @@ struct core_action {
     int64_t pid;
     uint64_t generation;
     uint64_t elapsed; /* milliseconds */
-    unsigned serving; /* workers that are ready and go on */
+    unsigned serving; /* workers that are ready and go on; SIGNALLED: those that were meant */
     int step;
     int number;
     bool signalled;
-    bool asked; /* ENDED: it had been told to end */
+    bool asked; /* ENDED: it had been told to end; DO_SIGNAL: a SIGNAL wants it */
     bool group;
 };
 
@@ -175,7 +186,7 @@ struct core_settings {
     uint64_t start_ms; /* 0: ready when it executes, at the TICK after that */
     uint64_t ready_timeout_ms; /* for saying so; 0: for ever */
     bool smooth;               /* one old worker makes room for each new one (rule R5) */
-    unsigned max_starting;     /* in a smooth rollout, from 1 */
+    unsigned max_starting;     /* in a smooth rollout, from 1: each RELOAD may want one */
     uint64_t hold_ms;          /* how long older workers serve on beside new ones (R6) */
     bool respawn;              /* workers that end unasked are replaced (R10) */
     uint64_t stop_ms;          /* from the stop signal to KILL; 0: never */
@@ -208,18 +219,19 @@ struct core {
     uint64_t generation; /* the youngest; 0 before START */
     uint64_t serving;    /* the generation that the latest successful rollout brought */
     uint64_t rollout_began;
+    bool smooth;      /* the rollout that is under way, or else the latest */
     uint64_t started; /* how many workers were, ever */
     uint64_t retired; /* the same */
     bool reload_pending;
-    unsigned scale_pending; /* workers that are wanted once this rollout has ended, or 0 */
-    int stop_asked;         /* the latest signal that asked to stop, or 0 */
-    int start_status;       /* as long as no generation came up: for the latest that did not */
-    bool ended_ready;       /* some worker ended unasked while it was ready ... */
-    int ready_status;       /* ... the last of them with this */
-    int last_status;        /* of the worker that ended last */
-    unsigned slot_bound;    /* slots from here on were never used, and hold nothing */
-    unsigned slot_free;     /* no slot below it is free */
-    unsigned living;        /* slots that are not NONE */
+    enum core_mode pending_mode; /* of that reload */
+    unsigned scale_pending;      /* workers that are wanted once this rollout has ended, or 0 */
+    int stop_asked;              /* the latest signal that asked to stop, or 0 */
+    int start_status;            /* as long as no generation came up: for the latest that did not */
+    bool ended_ready;            /* some worker ended unasked while it was ready ... */
+    int ready_status;            /* ... the last of them with this */
+    unsigned slot_bound;         /* slots from here on were never used, and hold nothing */
+    unsigned slot_free;          /* no slot below it is free */
+    unsigned living;             /* slots that are not NONE */
     /* How many workers there are in each state: of the youngest generation, and older ones. */
     unsigned young[CORE_WORKER_STATE_COUNT];
     unsigned old[CORE_WORKER_STATE_COUNT];
@@ -246,6 +258,10 @@ uint64_t core_deadline(const struct core *core);
 
 /* How many workers are wanted, what is put off until the end of a rollout counted in. */
 unsigned core_workers_wanted(const struct core *core);
+
+/* The number of the rollout on which a reload hangs that has just been asked for: of the one that
+ * is remembered, or else of the latest. */
+uint64_t core_reload_generation(const struct core *core);
 
 /* The slot of the living worker with this pid (> 0), or -1. */
 int core_find(const struct core *core, int64_t pid);

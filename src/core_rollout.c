@@ -19,10 +19,8 @@ static int exit_status(const struct core *core)
 {
     if (core->stop_asked)
         return 0;
-    if (core->ended_ready)
-        return core->ready_status;
-    /* Those that were sent away for it may have ended last, and well. */
-    return core->serving == 0 ? core->start_status : core->last_status;
+    /* Once a generation came up, somebody is ready until a stop, or until the last one ends. */
+    return core->ended_ready ? core->ready_status : core->start_status;
 }
 
 static void finish(struct core *core, struct core_actions *actions)
@@ -48,7 +46,7 @@ static bool has_room(const struct core *core)
 static void start_workers(struct core *core, struct core_actions *actions)
 {
     unsigned count = core_count_starting(core->young) + core_count_ready(core->young);
-    while (count < core->settings.workers && (!core->settings.smooth || has_room(core))) {
+    while (count < core->settings.workers && (!core->smooth || has_room(core))) {
         core_worker_start(core, core->generation, actions);
         count++;
     }
@@ -106,7 +104,7 @@ static int status_of_start(const struct core_cause *cause)
  * smooth rollout those that have taken over, or are needed since old ones ended meanwhile. */
 static bool stays(const struct core *core, const struct core_worker *worker)
 {
-    if (core->phase == CORE_FIRST || !core->settings.smooth)
+    if (core->phase == CORE_FIRST || !core->smooth)
         return false;
     unsigned serving = core->young[CORE_WORKER_READY] + core->old[CORE_WORKER_READY];
     return worker->state == CORE_WORKER_READY ||
@@ -144,9 +142,11 @@ static void end_in_failure(
     action->serving = core_count_ready(core->young) + core_count_ready(core->old);
 }
 
-void core_rollout_begin(struct core *core, uint64_t now, struct core_actions *actions)
+void core_rollout_begin(
+    struct core *core, enum core_mode mode, uint64_t now, struct core_actions *actions)
 {
     core_generation_begin(core);
+    core->smooth = mode == CORE_MODE_SET ? core->settings.smooth : mode == CORE_MODE_SMOOTH;
     core->rollout_began = now;
     if (core->generation > 1)
         core_say_all(actions, core, CORE_SAY_RELOADING);
@@ -167,8 +167,10 @@ void core_go_on(struct core *core, uint64_t now, struct core_actions *actions)
         core_pool_scale(core, wanted, now, actions);
     }
     if (core->phase == CORE_SERVING && core->reload_pending) {
+        enum core_mode mode = core->pending_mode;
         core->reload_pending = false;
-        core_rollout_begin(core, now, actions);
+        core->pending_mode = CORE_MODE_SET;
+        core_rollout_begin(core, mode, now, actions);
     }
     core_pool_fill(core, now, actions);
     if (core->living == 0 && core->due_count == 0)
@@ -212,7 +214,7 @@ static void advance(struct core *core, uint64_t now, struct core_actions *action
 {
     if (core->young[CORE_WORKER_READY] == core->settings.workers)
         succeed(core, now, actions);
-    else if (core->settings.smooth)
+    else if (core->smooth)
         make_room(core, now, actions);
     core_worker_kill_surplus(core, actions);
     core_go_on(core, now, actions);
@@ -260,7 +262,7 @@ void core_rollout_ready(
         core_pool_ready(core, worker, now);
     } else {
         core_worker_set_state(core, slot, CORE_WORKER_HELD);
-        if (core->settings.smooth)
+        if (core->smooth)
             hold(core, slot, now);
         else if (core->young[CORE_WORKER_HELD] == core->settings.workers)
             hold_all(core, now);

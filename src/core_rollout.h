@@ -25,7 +25,8 @@ struct core_cause {
 bool core_rollout_includes(const struct core *core, const struct core_worker *worker);
 
 /* Takes the next number and asks for its workers; fails at once when there are not enough slots. */
-void core_rollout_begin(struct core *core, uint64_t now, struct core_actions *actions);
+void core_rollout_begin(
+    struct core *core, enum core_mode mode, uint64_t now, struct core_actions *actions);
 
 /* Sends the new workers away that have not taken over; what served before goes on. */
 void core_rollout_fail(

@@ -40,13 +40,14 @@ void core_illegal(struct core *core, const struct core_event *event, struct core
     action->slot = event->slot;
 }
 
-static void send(
+static struct core_action *send(
     struct core_actions *actions, const struct core *core, unsigned slot, int signal, bool group)
 {
     struct core_action *action = core_action_add(actions, CORE_DO_SIGNAL);
     name_worker(action, core, slot);
     action->number = signal;
     action->group = group;
+    return action;
 }
 
 /* The number of SIGKILL on every Linux; <signal.h> is for those who touch processes. */
@@ -159,6 +160,11 @@ static void worker_tell(struct core *core, unsigned slot, enum core_worker_state
     core_worker_set_state(core, slot, state);
     worker->untold = false;
     send(actions, core, slot, signal, core->settings.kill_group);
+}
+
+void core_worker_pass_on(struct core *core, unsigned slot, int signal, struct core_actions *actions)
+{
+    send(actions, core, slot, signal, core->settings.kill_group)->asked = true;
 }
 
 void core_worker_kill(struct core *core, unsigned slot, struct core_actions *actions)

@@ -65,6 +65,10 @@ void core_worker_retire(
 void core_worker_forward(
     struct core *core, unsigned slot, int signal, uint64_t now, struct core_actions *actions);
 
+/* A signal that somebody wants it to have: nothing follows from it. */
+void core_worker_pass_on(
+    struct core *core, unsigned slot, int signal, struct core_actions *actions);
+
 /* KILL, to its group; the caller says why. */
 void core_worker_kill(struct core *core, unsigned slot, struct core_actions *actions);
 

@@ -150,6 +150,11 @@ static void add_einhorn(struct builder *builder, const struct envp_request *requ
         close_variable(builder);
     }
     add_number(builder, "EINHORN_CHILD_INDEX=", request->slot);
+    /* Clients that find the master's pid die where no socket answers. */
+    if (request->control_socket != NULL) {
+        add_number(builder, "EINHORN_MASTER_PID=", (uint64_t)request->master_pid);
+        add_string(builder, "EINHORN_SOCK_PATH=", request->control_socket);
+    }
 }
 
 static void add_systemd(struct builder *builder, const struct envp_request *request)

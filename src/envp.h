@@ -69,8 +69,9 @@ struct envp_request {
     unsigned slot;
     uint64_t generation;
     int64_t master_pid;
-    const char *notify_socket; /* NOTIFY_SOCKET; NULL: none */
-    int notify_fd;             /* NOTIFY_FD; 0: none */
+    const char *control_socket; /* EINHORN_SOCK_PATH; NULL: none */
+    const char *notify_socket;  /* NOTIFY_SOCKET; NULL: none */
+    int notify_fd;              /* NOTIFY_FD; 0: none */
     struct envp_account account;
     const struct envp_override *overrides;
     size_t override_count;

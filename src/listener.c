@@ -194,7 +194,7 @@ static bool start(
 
 /* --- one listener ---------------------------------------------------------------------------- */
 
-static void clear(struct listener *listener)
+void listener_clear(struct listener *listener)
 {
     memset(listener, 0, sizeof *listener);
     listener->fd = -1;
@@ -215,27 +215,30 @@ static void give_up(struct listener *listener, struct os *os)
     }
     if (listener->fd >= 0)
         os->close(os, listener->fd);
-    clear(listener);
+    listener_clear(listener);
 }
 
-/* A socket with a file. */
+/* A socket with a file; `keep`: workers could remove it. */
 static bool open_file(struct listener *listener, struct os *os,
-    const struct listener_target *target, struct text *error)
+    const struct listener_target *target, bool keep, struct text *error)
 {
     const char *what;
     bool done = false;
-    int lock;
+    int lock = -1;
 
     listener->fd = open_unbound(os, target, &what);
-    if (listener->fd < 0)
-        return listener_target_fail(error, target, what, listener->fd);
+    if (listener->fd < 0) {
+        listener_target_fail(error, target, what, listener->fd);
+        goto out;
+    }
     lock = listener_file_claim(os, target, error);
     if (lock < 0)
         goto out;
     memcpy(listener->path, target->uri->path, target->uri->path_length + 1);
     done = listener_file_bind(os, target, listener->fd, &listener->pin, &listener->file, error);
     if (done)
-        listener->kept = listener_file_keep(os, target, listener->pin, &listener->file);
+        listener->kept =
+            keep ? listener_file_keep(os, target, listener->pin, &listener->file) : -ENOTSUP;
     done = done && start(os, listener->fd, target, false, error);
 out:
     if (!done)
@@ -272,7 +275,9 @@ static void describe(struct listener *listener, const struct listener_target *ta
 
     if (target->inherited < 0) {
         kind = target->uri->kind;
-        family = written_family(target->uri);
+        /* A path of the master's own has no scheme. */
+        if (kind == URI_TCP || kind == URI_UDP)
+            family = written_family(target->uri);
         zone = target->uri->zone;
         listener->backlog = backlog_of(target->uri);
     } else {
@@ -310,7 +315,7 @@ static bool make(
     int code;
 
     if (listener_target_has_file(target)) {
-        if (!open_file(listener, os, target, error))
+        if (!open_file(listener, os, target, true, error))
             return false;
     } else {
         listener->fd = open_address(os, target, false, error);
@@ -395,7 +400,7 @@ bool listeners_open(struct listeners *listeners, struct os *os, const struct uri
     if (!find_targets(targets, os, uris, count, uris_default, activation, error))
         return false;
     for (size_t i = 0; i < targets->count; i++)
-        clear(&listeners->items[i]);
+        listener_clear(&listeners->items[i]);
     listeners->count = targets->count;
     for (size_t i = 0; done && i < targets->count; i++)
         done = targets->items[i].inherited >= 0
@@ -420,7 +425,7 @@ bool listeners_check(struct os *os, const struct uri *uris, size_t count, bool u
         bool stale;
         bool done;
 
-        clear(&listener);
+        listener_clear(&listener);
         done = rehearse(&listener, os, &targets.items[i], &stale, error);
         if (done) {
             text_add(plan, "listen on ");
@@ -441,4 +446,51 @@ void listeners_close(struct listeners *listeners, struct os *os)
     for (size_t i = 0; i < listeners->count; i++)
         give_up(&listeners->items[i], os);
     listeners->count = 0;
+}
+
+/* --- a socket of the master's own ------------------------------------------------------------ */
+
+bool listener_open_private(struct listener *listener, struct os *os, const struct uri *uri,
+    const struct os_user *owner, struct text *error)
+{
+    struct listener_targets targets;
+    struct listener_target *target = targets.items;
+
+    targets.count = 0;
+    listener_clear(listener);
+    if (!listener_target_find(&targets, os, uri, error))
+        return false;
+    if (owner != NULL) {
+        target->owned = true;
+        target->uid = owner->uid;
+        target->gid = owner->gid;
+    }
+    return open_file(listener, os, target, false, error);
+}
+
+bool listener_check_private(
+    struct os *os, const struct uri *uri, struct text *plan, struct text *error)
+{
+    struct listener_targets targets;
+    struct listener listener;
+    bool stale;
+    bool done;
+
+    targets.count = 0;
+    listener_clear(&listener);
+    if (!listener_target_find(&targets, os, uri, error))
+        return false;
+    done = rehearse(&listener, os, targets.items, &stale, error);
+    if (done) {
+        text_add(plan, "take commands on ");
+        text_add(plan, listener.address);
+        text_add(plan, stale ? " (replaces a stale socket file)\n" : "\n");
+    }
+    give_up(&listener, os);
+    return done;
+}
+
+void listener_close_private(struct listener *listener, struct os *os)
+{
+    give_up(listener, os);
 }

@@ -63,6 +63,23 @@ bool listeners_open(struct listeners *listeners, struct os *os, const struct uri
 bool listeners_check(struct os *os, const struct uri *uris, size_t count, bool uris_default,
     const struct listener_activation *activation, struct text *plan, struct text *error);
 
+/* An entry without a socket. */
+void listener_clear(struct listener *listener);
+
+/*
+ * Opens a socket that no worker inherits: `uri` is of the kind URI_UNIX, with a mode. Its file
+ * belongs to `owner`; NULL: to whom this process is. Returns as listeners_open.
+ */
+bool listener_open_private(struct listener *listener, struct os *os, const struct uri *uri,
+    const struct os_user *owner, struct text *error);
+
+/* As listeners_check. */
+bool listener_check_private(
+    struct os *os, const struct uri *uri, struct text *plan, struct text *error);
+
+/* Removes the file, if it is still the one made here, and closes; nothing for an entry without. */
+void listener_close_private(struct listener *listener, struct os *os);
+
 /* Removes each socket file that is still the one made here, and closes everything. */
 void listeners_close(struct listeners *listeners, struct os *os);
 

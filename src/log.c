@@ -47,13 +47,35 @@ static void lose(struct log *log, uint64_t lines, int error)
     if (!log->lost)
         log->retry_at = log->os->clock_ms(log->os) + LOG_RETRY_MS;
     log->lost += lines;
+    log->counts.lost += lines;
     log->lost_error = error;
+}
+
+/* So much was written to the queue's end. */
+static void queue_add(struct log *log, size_t length)
+{
+    const char *bytes = log->queue + log->tail;
+    log->tail += length;
+    if (log->tap && length)
+        log->tap->take(log->tap->context, bytes, length);
 }
 
 /* --- lines in --- */
 
+void log_follow(struct log *log, const struct log_tap *tap)
+{
+    log->tap = tap;
+}
+
+void log_set_quiet(struct log *log, bool quiet)
+{
+    log->quiet = quiet;
+}
+
 void log_say(struct log *log, int severity, const char *line, size_t length)
 {
+    if (log->quiet && severity > LOG_WARNING)
+        return;
     if (log_form_renew_stamp(&log->form, log->os))
         log->prefix_worker = 0;
     struct text text = queue_text(log, log_form_bound(&log->form, length));
@@ -62,7 +84,7 @@ void log_say(struct log *log, int severity, const char *line, size_t length)
     if (text.overflow)
         lose(log, 1, ENOBUFS);
     else
-        log->tail += text.length;
+        queue_add(log, text.length);
 }
 
 size_t log_line_cap(const struct log *log)
@@ -95,7 +117,9 @@ void log_add_record(struct log *log, const struct childlog_record *record)
     struct text text = queue_text(log, log_form_bound(&log->form, record->line.length));
     text_add_bytes(&text, log->prefix.bytes, log->prefix.length);
     log_form_add_message(&log->form, &text, record->line, record->cut);
-    log->tail += text.length;
+    queue_add(log, text.length);
+    log->counts.lines += !record->cut;
+    log->counts.bytes += record->line.length;
 }
 
 /* A prefix of up to so many bytes is copied as that many: a fixed size is a few moves, and what is
@@ -110,7 +134,8 @@ size_t log_add_lines(struct log *log, const char *bytes, size_t length)
     /* Below a full batch there is always room for a line more, if the queue begins at its front. */
     queue_compact(log);
     const char *at = bytes, *end = bytes + length;
-    char *to = log->queue + log->tail, *full = log->queue + LOG_BATCH;
+    char *start = log->queue + log->tail, *to = start, *full = log->queue + LOG_BATCH;
+    uint64_t lines = 0;
     while (at < end && to < full) {
         size_t left = (size_t)(end - at);
         const char *newline = memchr(at, '\n', left <= cap ? left : cap + 1);
@@ -121,8 +146,11 @@ size_t log_add_lines(struct log *log, const char *bytes, size_t length)
         memcpy(to + prefix, at, line);
         to += prefix + line;
         at += line;
+        lines++;
     }
-    log->tail = (size_t)(to - log->queue);
+    queue_add(log, (size_t)(to - start));
+    log->counts.lines += lines;
+    log->counts.bytes += (size_t)(at - bytes) - lines;
     return (size_t)(at - bytes);
 }
 
@@ -145,6 +173,7 @@ static void queue_drop(struct log *log, int error)
     /* A line that told of lost ones is lost with what it told. */
     if (log->telling)
         lines += log->telling - 1;
+    log->counts.lost -= log->telling;
     log->telling = log->telling_left = 0;
     log->head = log->tail = 0;
     log->cut_off = log->midline;
@@ -186,10 +215,12 @@ static void queue_drop_line(struct log *log, size_t length, int error)
 {
     bool tells = log->telling && length >= log->telling_left;
     uint64_t lines = tells ? log->telling : 1;
-    if (tells)
+    if (tells) {
+        log->counts.lost -= log->telling;
         log->telling = log->telling_left = 0;
-    else if (log->telling)
+    } else if (log->telling) {
         log->telling_left -= length;
+    }
     queue_shorten(log, length);
     lose(log, lines, error);
     /* What tells of lost ones is not sent again at once: it might be lost again and again. */
@@ -338,6 +369,9 @@ int log_open(struct log *log, struct os *os, enum log_format format, const char 
     log->blocked = log->midline = log->cut_off = false;
     log->lost = log->telling = log->telling_left = 0;
     log->lost_error = 0;
+    log->counts = (struct log_counts){.lines = 0};
+    log->quiet = false;
+    log->tap = NULL;
     log->retry_at = 0;
     log->prefix_worker = 0;
     log->head = log->tail = 0;

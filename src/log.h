@@ -35,6 +35,20 @@ enum {
     LOG_RETRY_MS = 1000,
 };
 
+/* Ever. */
+struct log_counts {
+    uint64_t lines; /* of workers, without what stands before each */
+    uint64_t bytes; /* of them */
+    uint64_t lost;  /* lines of anybody that went nowhere */
+};
+
+/* Somebody who follows what is queued: whole lines in the log's form, good until `take` returns. It
+ * must not log. */
+struct log_tap {
+    void (*take)(void *context, const char *lines, size_t length);
+    void *context;
+};
+
 struct log {
     struct os *os;
     struct log_form form;
@@ -44,6 +58,10 @@ struct log {
     bool blocked; /* the way out takes nothing now */
     bool midline; /* what went out last does not end in a newline */
     bool cut_off; /* and its rest was lost: a newline has to come first */
+
+    bool quiet;                /* the master's own lines below a warning are left out */
+    const struct log_tap *tap; /* NULL: nobody follows */
+    struct log_counts counts;
 
     uint64_t lost;       /* lines that went nowhere and were not told of yet */
     uint64_t telling;    /* how many a line in the queue tells of, or 0 ... */
@@ -65,6 +83,12 @@ struct log {
  * Returns 0, or -errno when standard error cannot be used at all (lines then count as lost).
  */
 int log_open(struct log *log, struct os *os, enum log_format format, const char *syslog_path);
+
+/* Lets `tap` follow from now on, or nobody (NULL); it is borrowed. */
+void log_follow(struct log *log, const struct log_tap *tap);
+
+/* Leaves out the master's own lines that are neither errors nor warnings, or takes them again. */
+void log_set_quiet(struct log *log, bool quiet);
 
 /* Queues a line of the master's own. `severity` as in <syslog.h>. Nothing is written yet. */
 void log_say(struct log *log, int severity, const char *line, size_t length);

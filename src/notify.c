@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "ancestor.h"
 #include "envp.h"
 
 enum {
@@ -179,19 +180,17 @@ static bool has_ended(struct os *os, pid_t worker)
     return os->process_look(os, worker, &process) == 0 && process.ended;
 }
 
+static bool is_worker(void *context, pid_t pid)
+{
+    const pid_t *worker = context;
+    return pid == *worker;
+}
+
 /* Does the process descend from the worker? 1, 0, or -errno where nobody can tell. */
 static int descends(struct os *os, pid_t pid, pid_t worker)
 {
-    for (int step = 0; step <= NOTIFY_ANCESTORS_MAX && pid > 1; step++) {
-        struct os_process process;
-        int error = os->process_look(os, pid, &process);
-        if (error < 0)
-            return error == -ESRCH ? 0 : error;
-        if (process.parent == worker)
-            return 1;
-        pid = process.parent;
-    }
-    return 0;
+    int found = ancestor_find(os, pid, is_worker, &worker);
+    return found == -ESRCH || found == -ELOOP ? 0 : found;
 }
 
 static bool says_nothing(const struct notify_message *message)

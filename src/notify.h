@@ -24,7 +24,6 @@ enum {
     NOTIFY_PATH_SIZE = 108,     /* bytes of a socket's path with its NUL: unix(7) */
     NOTIFY_MESSAGE_SIZE = 4096, /* of a message, as with systemd; a longer one does not count */
     NOTIFY_STATUS_SIZE = 256,   /* bytes of a status that are kept, with the NUL */
-    NOTIFY_ANCESTORS_MAX = 64,  /* between a worker and a process of its own that speaks for it */
     NOTIFY_READS_MAX = 4,       /* of one notify_read_fd */
     NOTIFY_READ_BYTES = 256,    /* of one read */
 };

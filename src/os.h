@@ -97,6 +97,16 @@ struct os_process {
     bool ended;   /* and not reaped yet */
 };
 
+/* How a socket that others connect to, or send to, stands. */
+struct os_queue {
+    bool has_queue;   /* of connections; else nothing waits there to be accepted */
+    uint32_t waiting; /* of them now */
+    uint32_t limit;   /* how many may: what the last listen(2) of whomever came to */
+    bool has_drops;   /* the kernel counts what it could not keep */
+    uint32_t drops;   /* each try of a client that found the queue full, or each datagram for which
+                         there was no room; it wraps */
+};
+
 /* What a path names, without following a symbolic link at its end. */
 enum os_file_kind {
     OS_FILE_REGULAR,
@@ -255,12 +265,14 @@ struct os {
     /* How many connections may wait at a listening socket: what the last listen(2) of whomever came
      * to. -EOPNOTSUPP where the kernel does not tell. */
     int (*socket_backlog)(struct os *os, int fd);
+    /* What the kernel tells of its queue. -EOPNOTSUPP where that is nothing, -EINVAL for a socket
+     * that could listen and does not. */
+    int (*socket_queue)(struct os *os, int fd, struct os_queue *queue);
     /* Has somebody shut it down, so that nothing comes in any more? 1 or 0. */
     int (*socket_is_shut)(struct os *os, int fd);
     /* Takes a tcp socket that was shut down back to where it was before it listened. A port that
      * the kernel chose may be lost. */
     int (*socket_disconnect)(struct os *os, int fd);
-
 
     /* --- connections --- */
     /* Takes one from a listening unix stream socket that does not block; it does not block either.
@@ -284,6 +296,11 @@ struct os {
      * has lost all of its own, and cannot get one again. */
     int (*file_pinned_link)(struct os *os, int pin, const char *path);
     int (*file_remove)(struct os *os, const char *path);
+    /* Makes `path` a file with these bytes and this mode, whatever had the name before: a reader
+     * finds the old file or the whole new one, never a part. It is written as PATH.new first, which
+     * is gone afterwards; a directory is not replaced (-EISDIR). The disk may be waited for. */
+    int (*file_replace)(
+        struct os *os, const char *path, const char *bytes, size_t length, mode_t mode);
     /* Watches files: the descriptor is readable when names were given to one, or taken from it.
      * What is read there has no meaning. */
     int (*file_watch_open)(struct os *os);

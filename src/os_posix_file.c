@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -90,6 +92,56 @@ static int posix_file_pinned_chmod(struct os *os, int pin, mode_t mode)
 static int posix_file_remove(struct os *os, const char *path)
 {
     return os_posix_result(unlink(path));
+}
+
+static ssize_t write_fully(int fd, const char *bytes, size_t length)
+{
+    size_t used = 0;
+    while (used < length) {
+        ssize_t put = os_posix_size(TEMP_FAILURE_RETRY(write(fd, bytes + used, length - used)));
+        if (put < 0)
+            return put;
+        used += (size_t)put;
+    }
+    return 0;
+}
+
+/* A file of our own under a name that nobody else has: one that a crash left there goes. */
+static int file_make(const char *path)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    int fd = os_posix_opened(TEMP_FAILURE_RETRY(open(path, flags, 0600)));
+    if (fd != -EEXIST)
+        return fd;
+    int error = os_posix_result(unlink(path));
+    return error < 0 ? error : os_posix_opened(TEMP_FAILURE_RETRY(open(path, flags, 0600)));
+}
+
+static int posix_file_replace(
+    struct os *os, const char *path, const char *bytes, size_t length, mode_t mode)
+{
+    static const char suffix[] = ".new";
+    char beside[PATH_MAX];
+    size_t path_length = strlen(path);
+    if (path_length > sizeof beside - sizeof suffix)
+        return -ENAMETOOLONG;
+    memcpy(beside, path, path_length);
+    memcpy(beside + path_length, suffix, sizeof suffix);
+    int fd = file_make(beside);
+    if (fd < 0)
+        return fd;
+    ssize_t error = write_fully(fd, bytes, length);
+    if (error == 0)
+        error = os_posix_result(fchmod(fd, mode));
+    /* Some file systems tell only now that there was no room. */
+    int closed = os_posix_result(close(fd));
+    if (error == 0)
+        error = closed;
+    if (error == 0)
+        error = os_posix_result(rename(beside, path));
+    if (error < 0)
+        (void)unlink(beside);
+    return (int)error;
 }
 
 static int directory_open(const char *path)
@@ -251,6 +303,7 @@ void os_posix_file_init(struct os *os)
     os->file_pinned_chown = posix_file_pinned_chown;
     os->file_pinned_chmod = posix_file_pinned_chmod;
     os->file_remove = posix_file_remove;
+    os->file_replace = posix_file_replace;
     os->file_executable = posix_file_executable;
     os->directory_writable = posix_directory_writable;
     os->directory_enterable = posix_directory_enterable;

@@ -27,14 +27,20 @@ enum { DIAG_ANSWER_BYTES = 1024 };
 
 /* --- sockets --- */
 
-/* Of a listening socket the kernel tells its limit in the place of the count of sacked segments. */
-static int backlog_of_tcp(int fd)
+/* Of a listening socket the kernel tells its queue in the place of the counts of segments that were
+ * not acknowledged, and of its limit where those stand that were, out of order. */
+static int queue_of_tcp(int fd, struct os_queue *queue)
 {
     struct tcp_info info;
     socklen_t length = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
         return -errno;
-    return info.tcpi_state == TCP_LISTEN ? (int)info.tcpi_sacked : -EINVAL;
+    if (info.tcpi_state != TCP_LISTEN)
+        return -EINVAL;
+    queue->has_queue = true;
+    queue->waiting = info.tcpi_unacked;
+    queue->limit = info.tcpi_sacked;
+    return 0;
 }
 
 struct diag_request {
@@ -43,7 +49,7 @@ struct diag_request {
 };
 
 /* The one answer to a question about one socket. */
-static int diag_read(const void *answer, size_t length)
+static int diag_read(const void *answer, size_t length, struct os_queue *queue)
 {
     const struct nlmsghdr *head = answer;
     const char *bytes = answer;
@@ -54,17 +60,26 @@ static int diag_read(const void *answer, size_t length)
         return head->nlmsg_len >= NLMSG_LENGTH(sizeof *error) && error->error < 0 ? error->error
                                                                                   : -EPROTO;
     }
-    size_t at = NLMSG_LENGTH(NLMSG_ALIGN(sizeof(struct unix_diag_msg)));
+    if (head->nlmsg_len < NLMSG_LENGTH(sizeof(struct unix_diag_msg)))
+        return -EPROTO;
+    struct unix_diag_msg told;
+    memcpy(&told, bytes + NLMSG_HDRLEN, sizeof told);
+    if (told.udiag_state != TCP_LISTEN) /* which stands for all families */
+        return -EINVAL;
+    size_t at = NLMSG_LENGTH(NLMSG_ALIGN(sizeof told));
     while (at + sizeof(struct rtattr) <= head->nlmsg_len) {
         struct rtattr attribute;
-        struct unix_diag_rqlen queue;
+        struct unix_diag_rqlen lengths;
         memcpy(&attribute, bytes + at, sizeof attribute);
         if (attribute.rta_len < sizeof attribute || attribute.rta_len > head->nlmsg_len - at)
             break;
         if (attribute.rta_type == UNIX_DIAG_RQLEN &&
-            attribute.rta_len >= RTA_LENGTH(sizeof queue)) {
-            memcpy(&queue, bytes + at + RTA_LENGTH(0), sizeof queue);
-            return (int)queue.udiag_wqueue; /* of a listening one: the limit */
+            attribute.rta_len >= RTA_LENGTH(sizeof lengths)) {
+            memcpy(&lengths, bytes + at + RTA_LENGTH(0), sizeof lengths);
+            queue->has_queue = true;
+            queue->waiting = lengths.udiag_rqueue;
+            queue->limit = lengths.udiag_wqueue; /* of a listening one */
+            return 0;
         }
         at += RTA_ALIGN(attribute.rta_len);
     }
@@ -72,7 +87,7 @@ static int diag_read(const void *answer, size_t length)
 }
 
 /* Asks sock_diag(7), which may be missing from the kernel or refused to a container. */
-static int backlog_of_unix(int fd)
+static int queue_of_unix(int fd, struct os_queue *queue)
 {
     _Alignas(struct nlmsghdr) char answer[DIAG_ANSWER_BYTES];
     struct stat status;
@@ -95,20 +110,55 @@ static int backlog_of_unix(int fd)
     if (length >= 0)
         length = os_posix_size(recv(diag, answer, sizeof answer, MSG_DONTWAIT));
     close(diag);
-    return length < 0 ? (int)length : diag_read(answer, (size_t)length);
+    return length < 0 ? (int)length : diag_read(answer, (size_t)length, queue);
+}
+
+static int queue_of_stream(int fd, int domain, struct os_queue *queue)
+{
+    int error = domain == AF_UNIX ? queue_of_unix(fd, queue) : queue_of_tcp(fd, queue);
+    /* Without sock_diag in the kernel, or without its part for unix sockets. */
+    bool absent = error == -EPROTONOSUPPORT || error == -EAFNOSUPPORT || error == -ENOENT ||
+                  error == -EOPNOTSUPP || error == -ENOPROTOOPT;
+    return absent ? -EOPNOTSUPP : error;
+}
+
+static int socket_option(int fd, int option, int *value)
+{
+    socklen_t length = sizeof *value;
+    return os_posix_result(getsockopt(fd, SOL_SOCKET, option, value, &length));
 }
 
 static int posix_socket_backlog(struct os *os, int fd)
 {
     int domain;
-    socklen_t length = sizeof domain;
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
-        return -errno;
-    int backlog = domain == AF_UNIX ? backlog_of_unix(fd) : backlog_of_tcp(fd);
-    /* Without sock_diag in the kernel, or without its part for unix sockets. */
-    bool absent = backlog == -EPROTONOSUPPORT || backlog == -EAFNOSUPPORT || backlog == -ENOENT ||
-                  backlog == -EOPNOTSUPP || backlog == -ENOPROTOOPT;
-    return absent ? -EOPNOTSUPP : backlog;
+    struct os_queue queue = {.has_queue = false};
+    int error = socket_option(fd, SO_DOMAIN, &domain);
+    if (error == 0)
+        error = queue_of_stream(fd, domain, &queue);
+    return error < 0 ? error : (int)queue.limit;
+}
+
+static int posix_socket_queue(struct os *os, int fd, struct os_queue *queue)
+{
+    int domain, type;
+    uint32_t memory[SK_MEMINFO_VARS];
+    socklen_t length = sizeof memory;
+    *queue = (struct os_queue){.has_queue = false};
+    int error = socket_option(fd, SO_DOMAIN, &domain);
+    if (error == 0)
+        error = socket_option(fd, SO_TYPE, &type);
+    if (error != 0)
+        return error;
+    bool datagrams = type == SOCK_DGRAM;
+    error = datagrams ? -EOPNOTSUPP : queue_of_stream(fd, domain, queue);
+    /* Who sends to a full unix socket waits, or is told, and the kernel does not count it. */
+    if (domain == AF_UNIX || (error < 0 && !datagrams))
+        return error;
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) == 0 && length == sizeof memory) {
+        queue->has_drops = true;
+        queue->drops = memory[SK_MEMINFO_DROPS];
+    }
+    return queue->has_drops ? 0 : error;
 }
 
 static int posix_socket_is_shut(struct os *os, int fd)
@@ -158,6 +208,7 @@ static int posix_file_watch_add(struct os *os, int watch, int pin)
 void os_posix_watch_init(struct os *os)
 {
     os->socket_backlog = posix_socket_backlog;
+    os->socket_queue = posix_socket_queue;
     os->socket_is_shut = posix_socket_is_shut;
     os->socket_disconnect = posix_socket_disconnect;
     os->file_pinned_link = posix_file_pinned_link;

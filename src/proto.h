@@ -130,8 +130,8 @@ bool proto_check_args(const struct proto_request *request, struct text *why);
  * went wrong. The text overflows, and is of no use then, only where it has less than
  * proto_reply_bound() bytes of room.
  */
-void proto_add_reply(struct text *text, struct text_span message, const struct proto_id *id,
-    bool wait, bool error);
+void proto_add_reply(
+    struct text *text, struct text_span message, const struct proto_id *id, bool wait, bool error);
 
 /* How many bytes the reply to a message of that length has at most, with a terminating NUL. */
 size_t proto_reply_bound(size_t message_length);

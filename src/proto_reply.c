@@ -32,8 +32,8 @@ static void add_id(struct text *text, const struct proto_id *id)
     }
 }
 
-void proto_add_reply(struct text *text, struct text_span message, const struct proto_id *id,
-    bool wait, bool error)
+void proto_add_reply(
+    struct text *text, struct text_span message, const struct proto_id *id, bool wait, bool error)
 {
     text_add(text, begin);
     proto_json_add(text, message);

@@ -205,6 +205,13 @@ static void end_number(
     text_add_signed(text, action->number);
 }
 
+static void end_passed_on(
+    struct text *text, const struct core_action *action, const struct report_words *words)
+{
+    (void)words;
+    add_count(text, (int)action->serving, "worker", "workers");
+}
+
 static void end_illegal(
     struct text *text, const struct core_action *action, const struct report_words *words)
 {
@@ -222,6 +229,7 @@ static void end_illegal(
         [CORE_RELOAD] = "reload",
         [CORE_STOP] = "stop",
         [CORE_SCALE] = "scale",
+        [CORE_SIGNAL] = "signal",
         [CORE_TICK] = "tick",
     };
     bool known = action->number >= 0 && action->number < CORE_EVENT_COUNT;
@@ -272,6 +280,7 @@ static const struct {
         "workers wanted once this rollout has ended: ", end_number},
     [CORE_SAY_SCALE_REFUSED] = {LOG_WARNING, NULL,
         "refused a number of workers (from 1 to 1024, and not after a stop): ", end_number},
+    [CORE_SAY_SIGNALLED] = {LOG_INFO, begin_signal, " sent, as asked for, to ", end_passed_on},
     [CORE_SAY_STOP_ASKED] = {LOG_INFO, begin_signal, " received: stopping", NULL},
     [CORE_SAY_EXITING] = {LOG_INFO, NULL, "no worker is left: ending with exit status ",
         end_number},

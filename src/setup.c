@@ -70,7 +70,7 @@ static bool find_command(struct setup *setup, const char **path, struct text *er
         if (failed < 0)
             return refuse(error, "enter directory", text_span_of(config->dir), strerror(-failed));
     }
-    if (spawn_find(&setup->spawn, path, &failure))
+    if (spawn_find(&setup->spawn, NULL, path, &failure))
         return true;
     const char *subject = failure.step == SPAWN_STEP_ENVDIR ? config->envdir : config->command;
     const char *what = failure.step == SPAWN_STEP_ENVDIR ? "read environment directory"
@@ -97,6 +97,7 @@ static void prepare(
     setup->config = config;
     setup->null_fd = -1;
     setup->listeners.count = 0;
+    listener_clear(&setup->control);
     setup->spawn_settings = (struct spawn_settings){
         .command = config->command,
         .arguments = config->arguments,
@@ -107,6 +108,7 @@ static void prepare(
         .listeners = setup->shown,
         .listener_fds = setup->fds,
         .null_fd = -1,
+        .control_socket = config->controlled ? config->control.path : NULL,
         .relayed = !config->output_inherit,
         .ready_fd = config->ready == CLI_READY_FD,
     };
@@ -142,6 +144,23 @@ static void show_listeners(struct setup *setup)
     setup->spawn_settings.listener_count = setup->listeners.count;
 }
 
+/* Who may write to it: root, and the workers' user. */
+static bool open_control(struct setup *setup, struct text *error)
+{
+    const struct config *config = setup->config;
+    return !config->controlled || listener_open_private(&setup->control, setup->os,
+                                      &config->control, setup->spawn_settings.account, error);
+}
+
+static bool open_null_input(struct setup *setup, struct text *error)
+{
+    if (!needs_null_input(setup))
+        return true;
+    setup->null_fd = setup->os->null_open(setup->os);
+    return setup->null_fd >= 0 ||
+           refuse(error, "open", text_span_of("/dev/null"), strerror(-setup->null_fd));
+}
+
 bool setup_open(struct setup *setup, struct os *os, const struct config *config,
     char *const *environment, struct text *error)
 {
@@ -152,13 +171,9 @@ bool setup_open(struct setup *setup, struct os *os, const struct config *config,
     if (!listeners_open(&setup->listeners, os, config->listeners, config->listener_count,
             config->listeners_default, &setup->activation, error))
         return false;
-    if (needs_null_input(setup)) {
-        setup->null_fd = os->null_open(os);
-        if (setup->null_fd < 0) {
-            refuse(error, "open", text_span_of("/dev/null"), strerror(-setup->null_fd));
-            setup_close(setup);
-            return false;
-        }
+    if (!open_control(setup, error) || !open_null_input(setup, error)) {
+        setup_close(setup);
+        return false;
     }
     setup->spawn_settings.null_fd = setup->null_fd;
     show_listeners(setup);
@@ -175,12 +190,15 @@ bool setup_check(struct setup *setup, struct os *os, const struct config *config
     if (!listeners_check(os, config->listeners, config->listener_count, config->listeners_default,
             &setup->activation, plan, error))
         return false;
+    if (config->controlled && !listener_check_private(os, &config->control, plan, error))
+        return false;
     setup_plan_add(setup, path, plan);
     return true;
 }
 
 void setup_close(struct setup *setup)
 {
+    listener_close_private(&setup->control, setup->os);
     listeners_close(&setup->listeners, setup->os);
     if (setup->null_fd >= 0)
         setup->os->close(setup->os, setup->null_fd);

@@ -30,6 +30,7 @@ struct setup {
     struct os_user account;
     struct listener_activation activation;
     struct listeners listeners;
+    struct listener control; /* -control; its fd is -1 where there is none */
     int null_fd;
     struct spawn_settings spawn_settings;
     struct spawn spawn;

@@ -72,6 +72,9 @@ static void add_readiness(const struct config *config, struct text *plan)
     case CLI_READY_NOTIFY:
         text_add(plan, "sends READY=1 to NOTIFY_SOCKET");
         break;
+    case CLI_READY_ACK:
+        text_add(plan, "sends worker:ack to the control socket");
+        break;
     case CLI_READY_FD:
         text_add(plan, "writes a newline to NOTIFY_FD");
         break;

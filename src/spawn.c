@@ -60,8 +60,8 @@ size_t spawn_plan_moves(
 
 /* --- the command --- */
 
-static bool candidate_add(
-    struct spawn *spawn, size_t *count, struct text *paths, struct text_span directory)
+static bool candidate_add(struct spawn *spawn, const char *command, size_t *count,
+    struct text *paths, struct text_span directory)
 {
     const char *start = paths->bytes + paths->length;
     /* An empty entry of PATH is the working directory. */
@@ -69,7 +69,7 @@ static bool candidate_add(
         text_add_bytes(paths, directory.bytes, directory.length);
         text_add_char(paths, '/');
     }
-    text_add(paths, spawn->settings->command);
+    text_add(paths, command);
     text_add_char(paths, '\0');
     if (paths->overflow || *count == SPAWN_CANDIDATES_MAX)
         return false;
@@ -78,10 +78,9 @@ static bool candidate_add(
 }
 
 /* Fills spawn->candidates with the paths to try, in order (rule E10). */
-static int list_candidates(struct spawn *spawn)
+static int list_candidates(struct spawn *spawn, const char *command)
 {
     static const char default_path[] = "/usr/local/bin:/usr/bin:/bin";
-    const char *command = spawn->settings->command;
     size_t count = 0;
     if (strchr(command, '/')) {
         spawn->candidates[count++] = command;
@@ -92,7 +91,7 @@ static int list_candidates(struct spawn *spawn)
         for (const char *at = path ? path : default_path; at;) {
             const char *colon = strchr(at, ':');
             struct text_span directory = {at, colon ? (size_t)(colon - at) : strlen(at)};
-            if (!candidate_add(spawn, &count, &paths, directory))
+            if (!candidate_add(spawn, command, &count, &paths, directory))
                 return -E2BIG;
             at = colon ? colon + 1 : NULL;
         }
@@ -176,6 +175,7 @@ static enum envp_error environment_build(struct spawn *spawn, const struct spawn
         .slot = order->slot,
         .generation = order->generation,
         .master_pid = spawn->os->process_id(spawn->os),
+        .control_socket = settings->control_socket,
         .notify_socket = order->notify_socket,
         .notify_fd = settings->ready_fd ? ready_number(settings) : 0,
         .overrides = spawn->overrides,
@@ -189,8 +189,8 @@ static enum envp_error environment_build(struct spawn *spawn, const struct spawn
 }
 
 /* Everything that is looked up anew at each start: variables, then the command on their PATH. */
-static bool prepare(
-    struct spawn *spawn, const struct spawn_order *order, struct spawn_failure *failure)
+static bool prepare(struct spawn *spawn, const struct spawn_order *order, const char *command,
+    struct spawn_failure *failure)
 {
     int error = envdir_read(spawn);
     if (error < 0) {
@@ -201,7 +201,7 @@ static bool prepare(
         *failure = (struct spawn_failure){SPAWN_STEP_ENVIRONMENT, E2BIG};
         return false;
     }
-    error = list_candidates(spawn);
+    error = list_candidates(spawn, command);
     if (error < 0)
         *failure = (struct spawn_failure){SPAWN_STEP_FIND, -error};
     return error == 0;
@@ -250,11 +250,12 @@ void spawn_open(
     argv[count] = NULL;
 }
 
-bool spawn_find(struct spawn *spawn, const char **path, struct spawn_failure *failure)
+bool spawn_find(struct spawn *spawn, const struct spawn_command *command, const char **path,
+    struct spawn_failure *failure)
 {
     struct os *os = spawn->os;
     const struct spawn_order first = {.slot = 0, .generation = 1};
-    if (!prepare(spawn, &first, failure))
+    if (!prepare(spawn, &first, command ? command->name : spawn->settings->command, failure))
         return false;
     int verdict = -ENOENT;
     for (const char *const *candidate = spawn->candidates; *candidate; candidate++) {
@@ -276,9 +277,11 @@ bool spawn_start(struct spawn *spawn, const struct spawn_order *order, struct sp
 {
     struct os *os = spawn->os;
     const struct spawn_settings *settings = spawn->settings;
+    const struct spawn_command usual = {.name = settings->command, .argv = spawn->argv};
+    const struct spawn_command *command = order->command ? order->command : &usual;
     int report[2] = {-1, -1}, output[2] = {-1, -1}, ready[2] = {-1, -1};
 
-    if (!prepare(spawn, order, failure))
+    if (!prepare(spawn, order, command->name, failure))
         return false;
     int error = os->pipe_open(os, report);
     if (error == 0 && settings->relayed)
@@ -301,7 +304,7 @@ bool spawn_start(struct spawn *spawn, const struct spawn_order *order, struct sp
         .account = settings->account,
         .directory = settings->dir,
         .candidates = spawn->candidates,
-        .arguments = spawn->argv,
+        .arguments = command->argv,
         .environment = spawn->envp.entries,
         .pid_gap = spawn->envp.pid_gap,
     };

@@ -44,6 +44,7 @@ enum spawn_step {
 struct spawn_settings {
     const char *command;
     char *const *arguments;        /* without argv[0]; NULL-terminated */
+    const char *control_socket;    /* NULL: none */
     const char *dir;               /* NULL: none */
     const char *envdir;            /* NULL: none */
     const struct os_user *account; /* NULL: none */
@@ -57,8 +58,15 @@ struct spawn_settings {
     bool ready_fd; /* it gets NOTIFY_FD (rule E5): the first descriptor after the listeners */
 };
 
+/* What is executed. */
+struct spawn_command {
+    const char *name;
+    char *const *argv; /* NULL-terminated */
+};
+
 /* One start: what it is given ... */
 struct spawn_order {
+    const struct spawn_command *command; /* NULL: that of the settings */
     unsigned slot;
     uint64_t generation;
     const char *notify_socket; /* NOTIFY_SOCKET; NULL: none */
@@ -82,7 +90,7 @@ struct spawn_failure {
 struct spawn {
     struct os *os;
     const struct spawn_settings *settings;
-    char **argv;
+    char **argv; /* of the settings' command */
     size_t override_count;
     struct envp_override overrides[SPAWN_OVERRIDES_MAX];
     struct os_move moves[SPAWN_MOVES_MAX];
@@ -101,11 +109,12 @@ void spawn_open(
     struct spawn *spawn, struct os *os, const struct spawn_settings *settings, char **argv);
 
 /*
- * Looks for the command as a start would (rule E10), without starting anything. Returns true, and
- * the path that would be executed in *path (the caller's until the next call); or false with
- * *failure.
+ * Looks for a command (NULL: that of the settings) as a start would (rule E10), without starting
+ * anything. Returns true, and the path that would be executed in *path (the caller's until the next
+ * call); or false with *failure.
  */
-bool spawn_find(struct spawn *spawn, const char **path, struct spawn_failure *failure);
+bool spawn_find(struct spawn *spawn, const struct spawn_command *command, const char **path,
+    struct spawn_failure *failure);
 
 /* Starts a worker. Returns true with *child (its descriptors are the caller's), or false with
  * *failure: then there is no process and nothing is left open. */

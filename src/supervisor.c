@@ -38,13 +38,27 @@ uint64_t supervisor_token(enum supervisor_watched what, unsigned slot)
     return (uint64_t)what << 32 | slot;
 }
 
+static const char *command_of(const struct supervisor *sup, uint64_t generation)
+{
+    const struct spawn_command *command = supervisor_command_of(&sup->control.commands, generation);
+    return command ? command->name : sup->config->command;
+}
+
 static void say_action(struct supervisor *sup, const struct core_action *action)
 {
+    static char line_bytes[SUPERVISOR_LINE_SIZE];
     char bytes[RELAY_TAIL];
     struct text_span output = {bytes, 0};
+    struct text line;
     if (action->say == CORE_SAY_ROLLOUT_FAILED)
         output.length = relay_last_output(&sup->relay, action->slot, bytes);
-    supervisor_say_action(&sup->log, sup->config->command, output, sup->config->syslog, action);
+    text_init(&line, line_bytes, sizeof line_bytes);
+    supervisor_say_action(
+        &sup->log, command_of(sup, action->generation), output, sup->config->syslog, action, &line);
+    struct text_span words = {line.bytes, line.length};
+    if (action->say == CORE_SAY_ROLLOUT_FAILED)
+        tally_rollout_words(&sup->tally, words, output);
+    supervisor_control_said(sup, action, words);
     if (action->say == CORE_SAY_READY)
         listener_guard_worker_ready(&sup->guard);
 }
@@ -71,8 +85,13 @@ static void do_action(struct supervisor *sup, const struct core_action *action)
 static void step(struct supervisor *sup, const struct core_event *event)
 {
     bool guarded = false;
+    struct os_time wall;
     core_step(&sup->core, event, &sup->actions);
+    if (sup->actions.count > 0)
+        sup->os->wall_clock(sup->os, &wall);
+    sup->action_count += sup->actions.count;
     for (size_t i = 0; i < sup->actions.count; i++) {
+        tally_take(&sup->tally, &sup->actions.list[i], event->now, wall.seconds);
         if (sup->actions.list[i].kind == CORE_DO_SPAWN && !guarded) {
             listener_guard_before_starts(&sup->guard);
             guarded = true;
@@ -186,8 +205,14 @@ static uint64_t next_deadline(const struct supervisor *sup, uint64_t now)
     uint64_t guard = listener_guard_deadline(&sup->guard);
     if (log < deadline)
         deadline = log;
+    uint64_t control = supervisor_control_deadline(sup);
+    uint64_t textfile = supervisor_textfile_deadline(sup);
     if (guard < deadline)
         deadline = guard;
+    if (control < deadline)
+        deadline = control;
+    if (textfile < deadline)
+        deadline = textfile;
     bool unwatched = (log_waits_for(&sup->log) >= 0 && sup->log_fd < 0) ||
                      (relay_wants_input(&sup->relay) && !sup->relay_watched) ||
                      relay_wants_time(&sup->relay);
@@ -232,6 +257,7 @@ static void take_ready(struct supervisor *sup, const struct os_ready *ready)
     case WATCHED_SIGNALS:
     case WATCHED_RELAY:
     case WATCHED_LOG:
+    case WATCHED_CONTROL:
         break;
     }
 }
@@ -248,8 +274,14 @@ static void handle(struct supervisor *sup, const struct os_ready *ready, int cou
     struct core_event event = supervisor_event(sup, CORE_TICK);
     if (core_deadline(&sup->core) <= event.now)
         supervisor_feed(sup, &event);
+    /* Whoever asks comes last: what has happened is known by then. */
+    bool asked = false;
+    for (int i = 0; i < count; i++)
+        asked |= ready[i].token >> 32 == WATCHED_CONTROL;
+    supervisor_control_serve(sup, asked);
     if (!sup->ended)
         listener_guard_settle(&sup->guard);
+    supervisor_textfile_write(sup, false);
 }
 
 static void turn(struct supervisor *sup)
@@ -273,7 +305,7 @@ static int open_loop(struct supervisor *sup)
 {
     struct os *os = sup->os;
     sup->log_fd = sup->set = sup->signals = -1;
-    sup->relay_watched = sup->ended = false;
+    sup->relay_watched = sup->ended = sup->control.open = false;
     sup->result_count = 0;
     /* A run before this one may have been left in the middle (by a test). */
     for (unsigned slot = 0; slot < sup->core.slot_bound; slot++)
@@ -287,12 +319,14 @@ static int open_loop(struct supervisor *sup)
     sup->signals = os->signals_open(os);
     if (sup->signals < 0)
         return sup->signals;
-    return os->watch_add(
+    error = os->watch_add(
         os, sup->set, sup->signals, supervisor_token(WATCHED_SIGNALS, 0), true, false);
+    return error < 0 ? error : supervisor_control_open(sup);
 }
 
 static void close_loop(struct supervisor *sup)
 {
+    supervisor_control_close(sup);
     relay_close(&sup->relay);
     log_close(&sup->log);
     if (sup->signals >= 0)
@@ -345,6 +379,12 @@ static void serve(struct supervisor *sup)
         .kill_group = config->kill_group,
     };
     core_init(&sup->core, &settings);
+    struct os_time wall;
+    sup->os->wall_clock(sup->os, &wall);
+    sup->started_wall_s = wall.seconds;
+    sup->action_count = 0;
+    sup->textfile = (struct supervisor_textfile){.failed = false};
+    tally_init(&sup->tally);
     supervisor_say_listeners(&sup->log, &sup->setup.listeners);
     listener_guard_open(&sup->guard, sup->os, &sup->setup.listeners, sup->set,
         supervisor_token(WATCHED_FILES, 0), say_of_guard, sup);
@@ -360,6 +400,8 @@ static void serve(struct supervisor *sup)
     while (!sup->ended)
         turn(sup);
     listener_guard_close(&sup->guard);
+    supervisor_control_close(sup);
+    supervisor_textfile_write(sup, true);
 }
 
 static enum log_format log_format_of(const struct config *config)

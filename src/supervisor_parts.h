@@ -13,6 +13,9 @@
 #include "relay.h"
 #include "setup.h"
 #include "spawn.h"
+#include "supervisor_control.h"
+#include "supervisor_status.h"
+#include "tally.h"
 
 enum {
     /* Each start has one result, or two, and each signal may have one; a failed rollout can be
@@ -32,6 +35,7 @@ enum supervisor_watched {
     WATCHED_REPORT,
     WATCHED_NOTIFY,
     WATCHED_READY,
+    WATCHED_CONTROL,
 };
 
 struct supervisor {
@@ -43,6 +47,8 @@ struct supervisor {
     bool relay_watched;
     bool ended;
     int status;
+    int64_t started_wall_s;
+    uint64_t action_count; /* of the core, ever */
     /* Descriptors of the worker in each slot; below 1: none (0 is never one). */
     int reports[LIMIT_SLOTS];                    /* of how its start goes */
     int readiness[LIMIT_SLOTS];                  /* of -ready=fd */
@@ -56,9 +62,12 @@ struct supervisor {
     char error[SETUP_ERROR_MAX];
     struct setup setup;
     struct listener_guard guard;
+    struct supervisor_textfile textfile;
     struct notify notify;
     struct relay relay;
     struct log log;
+    struct tally tally;
+    struct supervisor_control control;
 };
 
 uint64_t supervisor_token(enum supervisor_watched what, unsigned slot);

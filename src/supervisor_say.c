@@ -5,13 +5,9 @@
 
 #include "cli.h"
 #include "console.h"
-#include "relay.h"
 #include "report.h"
 #include "spawn.h"
 #include "text.h"
-
-/* Of a line with the command, and with a worker's last output: each byte may become four. */
-enum { LINE_SIZE = 8192 + 4 * RELAY_TAIL };
 
 static void say(struct log *log, int severity, const struct text *line)
 {
@@ -25,21 +21,18 @@ static bool is_failed_first_start(const struct core_action *action)
 }
 
 void supervisor_say_action(struct log *log, const char *command, struct text_span output,
-    bool elsewhere, const struct core_action *action)
+    bool elsewhere, const struct core_action *action, struct text *line)
 {
-    char buffer[LINE_SIZE];
-    struct text line;
-    text_init(&line, buffer, sizeof buffer);
     struct report_words words = {
         .command = command,
         .step = spawn_step_text(action->step),
         .reason = strerrordesc_np(action->number),
         .output = output,
     };
-    int severity = report_add(&line, action, &words);
-    say(log, severity, &line);
+    int severity = report_add(line, action, &words);
+    say(log, severity, line);
     if (elsewhere && is_failed_first_start(action))
-        console_complain(log->os, &line);
+        console_complain(log->os, line);
 }
 
 void supervisor_say_listeners(struct log *log, const struct listeners *listeners)

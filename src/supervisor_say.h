@@ -13,12 +13,18 @@
 #include "core.h"
 #include "listener.h"
 #include "log.h"
+#include "relay.h"
+#include "text.h"
+
+/* Of a line with the command, and with a worker's last output: each byte may become four. */
+enum { SUPERVISOR_LINE_SIZE = 8192 + 4 * RELAY_TAIL };
 
 /* The line for a CORE_DO_SAY; `command` is the workers', `output` the last that the worker in
  * question wrote. With `elsewhere` the log does not go to standard error: then a first start that
- * fails is told there as well. */
+ * fails is told there as well. The line without its prefix is left in *line, which is empty and has
+ * SUPERVISOR_LINE_SIZE bytes. */
 void supervisor_say_action(struct log *log, const char *command, struct text_span output,
-    bool elsewhere, const struct core_action *action);
+    bool elsewhere, const struct core_action *action, struct text *line);
 
 /* A line for each listener, with its actual address. */
 void supervisor_say_listeners(struct log *log, const struct listeners *listeners);

@@ -120,7 +120,11 @@ static int open_notices(struct supervisor *sup, unsigned slot, const char **path
 void supervisor_spawn(struct supervisor *sup, const struct core_action *action)
 {
     unsigned slot = action->slot;
-    struct spawn_order order = {.slot = slot, .generation = action->generation};
+    struct spawn_order order = {
+        .command = supervisor_command_of(&sup->control.commands, action->generation),
+        .slot = slot,
+        .generation = action->generation,
+    };
     struct spawn_child child;
     struct spawn_failure failure;
     relay_forget_output(&sup->relay, slot);
@@ -153,7 +157,8 @@ void supervisor_signal(struct supervisor *sup, const struct core_action *action)
         error = os->kill_process(os, pid, action->number);
     if (error < 0) {
         supervisor_say_trouble(&sup->log, "unable to signal worker ", pid, strerror(-error));
-        add_failure(sup, CORE_SIGNAL_FAILED, action->slot, 0, -error);
+        if (!action->asked)
+            add_failure(sup, CORE_SIGNAL_FAILED, action->slot, 0, -error);
     }
 }
 

@@ -136,6 +136,10 @@ static inline void describe_config(struct text *text)
     add_number_setting(text, "syslog", config.syslog, false);
     if (strcmp(config.syslog_socket, "/dev/log") != 0)
         add_setting(text, "syslog-socket", config.syslog_socket);
+    if (config.controlled)
+        add_setting(text, "control", config.control.path);
+    if (config.textfile != NULL)
+        add_setting(text, "textfile", config.textfile);
     add_number_setting(text, "check", config.check, false);
 }
 

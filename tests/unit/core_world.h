@@ -39,9 +39,10 @@ static const char *const event_names[CORE_EVENT_COUNT] = {
     [CORE_EXITED] = "exited",               /* SLOT STATUS; "killed" is SLOT SIGNAL */
     [CORE_SIGNAL_FAILED] = "signal-failed", /* SLOT ERRNO */
     [CORE_START] = "start",
-    [CORE_RELOAD] = "reload",
-    [CORE_STOP] = "stop",   /* SIGNAL */
-    [CORE_SCALE] = "scale", /* WORKERS */
+    [CORE_RELOAD] = "reload", /* "reload-fleet" and "reload-smooth" name a mode */
+    [CORE_STOP] = "stop",     /* SIGNAL */
+    [CORE_SCALE] = "scale",   /* WORKERS */
+    [CORE_SIGNAL] = "signal", /* SIGNAL */
     [CORE_TICK] = "tick",
 };
 
@@ -74,6 +75,7 @@ static const struct {
     [CORE_SAY_SCALED] = {"scaled", "n"},
     [CORE_SAY_SCALE_LATER] = {"scale-later", "n"},
     [CORE_SAY_SCALE_REFUSED] = {"scale-refused", "n"},
+    [CORE_SAY_SIGNALLED] = {"signalled", "Nv"},
     [CORE_SAY_STOP_ASKED] = {"stopping", "N"},
     [CORE_SAY_EXITING] = {"exiting", "n"},
     [CORE_SAY_ILLEGAL] = {"illegal", ""},
@@ -161,10 +163,12 @@ static inline void check_state(void)
     /* What waits for the end of a rollout waits for nothing else (rules R9, G1). */
     if (core->reload_pending || core->scale_pending)
         assert_true(rolling);
+    if (core->pending_mode != CORE_MODE_SET)
+        assert_true(core->reload_pending);
     if (core->due_count)
         assert_true(core->phase == CORE_SERVING || core->phase == CORE_ROLLING);
     assert_true(core->due_count <= core->settings.workers);
-    if (rolling && core->settings.smooth) {
+    if (rolling && core->smooth) {
         /* Rule R5. */
         assert_true(young <= core->settings.max_starting);
         assert_true(starting + ready <= core->settings.workers + core->settings.max_starting);
@@ -234,6 +238,7 @@ static inline void check_actions(const struct core_event *event, int64_t ended)
             assert_true(action->pid > 0);
             assert_int_equal(action->pid, world.pids[action->slot]);
             assert_int_equal(action->generation, world.generations[action->slot]);
+            assert_int_equal(action->asked, event->kind == CORE_SIGNAL);
             break;
         case CORE_DO_SAY:
             retired |= action->say == CORE_SAY_RETIRED;
@@ -348,8 +353,8 @@ static inline void show_actions(char *text)
             append(text, "spawn %u g%" PRIu64, action->slot, action->generation);
             break;
         case CORE_DO_SIGNAL:
-            append(text, "%s %" PRId64, signal_name(action->number),
-                action->group ? -action->pid : action->pid);
+            append(text, "%s%s %" PRId64, action->asked ? "asked " : "",
+                signal_name(action->number), action->group ? -action->pid : action->pid);
             break;
         case CORE_DO_SAY:
             append_say(text, action);
@@ -373,6 +378,10 @@ static inline struct core_event read_event(const char *line)
     if (strcmp(name, "killed") == 0) {
         event.kind = CORE_EXITED;
         event.signalled = true;
+    }
+    if (strncmp(name, "reload-", 7) == 0) {
+        event.kind = CORE_RELOAD;
+        event.mode = strcmp(name, "reload-fleet") == 0 ? CORE_MODE_FLEET : CORE_MODE_SMOOTH;
     }
     for (unsigned kind = 0; kind < CORE_EVENT_COUNT; kind++)
         if (strcmp(name, event_names[kind]) == 0)

@@ -98,6 +98,7 @@ INNER(int, OS_CALL_FILE_PINNED_LOOK, file_pinned_look,
 INNER(int, OS_CALL_FILE_PINNED_CHOWN, file_pinned_chown,
     (struct os * table, int pin, uid_t uid, gid_t gid))
 INNER(int, OS_CALL_SOCKET_BACKLOG, socket_backlog, (struct os * table, int fd))
+INNER(int, OS_CALL_SOCKET_QUEUE, socket_queue, (struct os * table, int fd, struct os_queue *queue))
 INNER(int, OS_CALL_SOCKET_IS_SHUT, socket_is_shut, (struct os * table, int fd))
 INNER(int, OS_CALL_SOCKET_DISCONNECT, socket_disconnect, (struct os * table, int fd))
 INNER(
@@ -106,6 +107,8 @@ INNER(int, OS_CALL_FILE_WATCH_OPEN, file_watch_open, (struct os * table))
 INNER(int, OS_CALL_FILE_WATCH_ADD, file_watch_add, (struct os * table, int watch, int pin))
 INNER(int, OS_CALL_FILE_PINNED_CHMOD, file_pinned_chmod, (struct os * table, int pin, mode_t mode))
 INNER(int, OS_CALL_FILE_REMOVE, file_remove, (struct os * table, const char *path))
+INNER(int, OS_CALL_FILE_REPLACE, file_replace,
+    (struct os * table, const char *path, const char *bytes, size_t length, mode_t mode))
 INNER(int, OS_CALL_FILE_EXECUTABLE, file_executable,
     (struct os * table, const char *directory, const char *path))
 INNER(int, OS_CALL_DIRECTORY_WRITABLE, directory_writable, (struct os * table, const char *path))
@@ -347,6 +350,8 @@ static int64_t use(enum os_call call)
         return os->datagram_receive(os, 3, bytes, SIZE, NULL);
     case OS_CALL_SOCKET_BACKLOG:
         return os->socket_backlog(os, 3);
+    case OS_CALL_SOCKET_QUEUE:
+        return os->socket_queue(os, 3, NULL);
     case OS_CALL_SOCKET_IS_SHUT:
         return os->socket_is_shut(os, 3);
     case OS_CALL_SOCKET_DISCONNECT:
@@ -375,6 +380,8 @@ static int64_t use(enum os_call call)
         return os->file_watch_add(os, 3, 4);
     case OS_CALL_FILE_REMOVE:
         return os->file_remove(os, "/");
+    case OS_CALL_FILE_REPLACE:
+        return os->file_replace(os, "/", bytes, SIZE, 0);
     case OS_CALL_FILE_EXECUTABLE:
         return os->file_executable(os, NULL, "/");
     case OS_CALL_DIRECTORY_WRITABLE:

@@ -66,20 +66,6 @@ static void words_are_read_as_go_reads_them(void **state)
     check_rows(word_cases, ARRAY_SIZE(word_cases));
 }
 
-/* Options of later rules are refused, never taken and ignored. */
-static const struct parse_case later_cases[] = {
-    {{"-control=/c", "./s"}, {0}, "-control" UNKNOWN},
-    {{"-ready=ack", "./s"}, {0},
-        "-ready: value \"ack\": expected alive, notify or fd; ack comes with the control socket"},
-};
-
-/* Rules: C5 R3 */
-static void what_is_not_built_is_refused(void **state)
-{
-    (void)state;
-    check_rows(later_cases, ARRAY_SIZE(later_cases));
-}
-
 static const struct parse_case help_cases[] = {
     {{"-help"}, {0}, "HELP"},
     {{"--help"}, {0}, "HELP"},
@@ -142,7 +128,7 @@ static void the_environment_holds_defaults(void **state)
 }
 
 #define JSON "value \"json\": expected text together with -syslog"
-#define TIMEOUT(value) "value \"" value "\": expected -ready=notify or -ready=fd together with it"
+#define TIMEOUT(value) "value \"" value "\": expected -ready=notify, ack or fd together with it"
 #define SHORT(value) "value \"" value "\": expected 0, or no less than -start"
 #define LIMIT(value) "value \"" value "\": expected -rollout=smooth together with it"
 
@@ -178,6 +164,21 @@ static const struct parse_case contradiction_cases[] = {
         "./s ready=1 start=2000 ready-timeout=0"},
     {{"-ready=fd", "-ready-timeout=10", "./s"}, {0}, "./s ready=2 ready-timeout=10"},
     {{"-ready=fd", "-start=70000", "./s"}, {0}, "./s ready=2 start=70000"},
+    /* Who cannot be asked hears no ack. */
+    {{"-ready=ack", "./s"}, {0},
+        "-ready: value \"ack\": expected alive, notify or fd; ack needs -control"},
+    {{"./s"}, {"SOCKETMASTER_READY=ack"},
+        "SOCKETMASTER_READY: value \"ack\": expected alive, notify or fd; ack needs -control"},
+    {{"-ready=ack", "-control=/c", "./s"}, {0}, "./s ready=3 control=/c"},
+    {{"-ready=ack", "-ready-timeout=5", "./s"}, {"SOCKETMASTER_CONTROL=/c"},
+        "./s ready=3 ready-timeout=5 control=/c"},
+    /* One path is one socket. */
+    {{"-control=/c", "-listen=unix:///c", "./s"}, {0},
+        "-control: value \"/c\": expected another path than those of the listeners"},
+    {{"-control=/c", "-listen=tcp://:80", "-listen=unixgram:///%63", "./s"}, {0},
+        "-control: value \"/c\": expected another path than those of the listeners"},
+    {{"-control=/c", "-listen=unix:@/c", "-listen=unix:///cc", "./s"}, {0},
+        "./s listen=unix:@/c listen=unix:///cc control=/c"},
     /* A fleet starts all at once. */
     {{"-max-starting=2", "./s"}, {0}, "-max-starting: " LIMIT("2")},
     {{"-max-starting=2", "-rollout=fleet", "./s"}, {0}, "-max-starting: " LIMIT("2")},
@@ -343,6 +344,8 @@ static void the_help_names_every_option_with_its_default(void **state)
         "\n  -log=FORMAT ",
         "\n  -syslog ",
         "\n  -syslog-socket=PATH ",
+        "\n  -control=PATH ",
+        "\n  -textfile=PATH ",
         "\n  -check ",
         "\n  -version ",
         "\n  -help ",
@@ -374,7 +377,7 @@ static void the_help_is_grouped(void **state)
         "\n\nWhen a new worker is ready:\n  -ready=",
         "\n\nHow new workers take over:\n  -rollout=",
         "\n\nHow old workers leave:\n  -stop-signal=",
-        "\n\nThe log:\n  -output=",
+        "\n\nWhat it tells, and is told:\n  -output=",
         "\n\nInstead of serving:\n  -check ",
     };
     char help[CLI_HELP_SIZE];
@@ -412,7 +415,6 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_read_as_go_reads_them),
-        cmocka_unit_test(what_is_not_built_is_refused),
         cmocka_unit_test(help_and_version_win_over_what_follows),
         cmocka_unit_test(the_environment_holds_defaults),
         cmocka_unit_test(contradictions_are_refused),

@@ -22,7 +22,7 @@ struct value_case {
 #define ACCOUNT "LOGIN or LOGIN:GROUP"
 #define NUMBER "a number from 0 to 4294967295"
 #define WORKERS "a number from 1 to 1024"
-#define MODES "alive, notify or fd"
+#define MODES "alive, notify, ack or fd"
 #define SOCKET "an absolute path of at most 107 bytes"
 #define SIGNALS                                                                                    \
     "one of HUP INT QUIT TERM USR1 USR2 WINCH ABRT ALRM PIPE IO URG PWR PROF VTALRM XCPU XFSZ "    \
@@ -74,7 +74,6 @@ static const struct value_case value_cases[] = {
     {"ready", "alive", true, ""},
     {"ready", "notify", true, " ready=1"},
     {"ready", "fd", true, " ready=2"},
-    {"ready", "ack", false, MODES "; ack comes with the control socket"},
     {"ready", "Alive", false, MODES},
     {"ready", "notify,fd", false, MODES},
     {"ready", "acknowledge", false, MODES},
@@ -164,6 +163,14 @@ static const struct value_case value_cases[] = {
     {"log", "JSON", false, "text or json"},
     {"log", "", false, "text or json"},
     {"syslog-socket", "/run/log", true, " syslog-socket=/run/log"},
+    {"control", "/run/s.sock", true, " control=/run/s.sock"},
+    {"control", "/%41+a b?c", true, " control=/%41+a b?c"},
+    {"control", "s.sock", false, SOCKET},
+    {"control", "/run/", false, SOCKET},
+    {"control", "", false, SOCKET},
+    {"textfile", "/var/lib/s.prom", true, " textfile=/var/lib/s.prom"},
+    {"textfile", "s.prom", false, "an absolute path"},
+    {"textfile", "", false, "an absolute path"},
     {"syslog-socket", "run/log", false, SOCKET},
     {"syslog-socket", "@log", false, SOCKET},
     {"syslog-socket", "", false, SOCKET},
@@ -391,6 +398,7 @@ static const struct {
     {"-user=", "a:", "", 2 + 255},
     {"-user=", "", ":b", 255 + 2},
     {"-syslog-socket=", "/", "", 107},
+    {"-control=", "/", "", 107},
 };
 
 /* Rules: C5 E8 */

@@ -46,13 +46,16 @@ static const struct place {
 /* Which events are legal, as bits. */
 #define BIT(event) (1u << (event))
 
+/* What may be asked for at any time, and that time passes. */
+#define ASKED                                                                                      \
+    (BIT(CORE_RELOAD) | BIT(CORE_STOP) | BIT(CORE_SCALE) | BIT(CORE_SIGNAL) | BIT(CORE_TICK))
+
 static const unsigned legal_in_phase[CORE_PHASE_COUNT] = {
-    [CORE_NEW] =
-        BIT(CORE_START) | BIT(CORE_RELOAD) | BIT(CORE_STOP) | BIT(CORE_SCALE) | BIT(CORE_TICK),
-    [CORE_FIRST] = BIT(CORE_RELOAD) | BIT(CORE_STOP) | BIT(CORE_SCALE) | BIT(CORE_TICK),
-    [CORE_SERVING] = BIT(CORE_RELOAD) | BIT(CORE_STOP) | BIT(CORE_SCALE) | BIT(CORE_TICK),
-    [CORE_ROLLING] = BIT(CORE_RELOAD) | BIT(CORE_STOP) | BIT(CORE_SCALE) | BIT(CORE_TICK),
-    [CORE_STOPPING] = BIT(CORE_RELOAD) | BIT(CORE_STOP) | BIT(CORE_SCALE) | BIT(CORE_TICK),
+    [CORE_NEW] = ASKED | BIT(CORE_START),
+    [CORE_FIRST] = ASKED,
+    [CORE_SERVING] = ASKED,
+    [CORE_ROLLING] = ASKED,
+    [CORE_STOPPING] = ASKED,
     [CORE_ENDED] = BIT(CORE_TICK),
 };
 

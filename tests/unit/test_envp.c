@@ -170,16 +170,42 @@ static void as_many_listeners_as_there_may_be(void **state)
     assert_non_null(strstr(envp_find(envp.entries, "SERVER_STARTER_PORT"), ";127.0.0.1:80=258"));
 }
 
-/* Without a control socket clients of einhorn must not believe that there is one. */
-/* Rules: E2 */
-static void no_control_socket_is_claimed(void **state)
+static const struct {
+    unsigned families;
+    const char *socket;
+    const char *expected[LIST_MAX];
+} control_cases[] = {
+    /* Without a control socket clients of einhorn must not believe that there is one. */
+    {ENVP_EINHORN, NULL, {EINHORN_TWO}},
+    {ENVP_EINHORN, "/run/a b.sock",
+        {EINHORN_TWO, "EINHORN_MASTER_PID=4321", "EINHORN_SOCK_PATH=/run/a b.sock"}},
+    /* The other families know nothing of it. */
+    {0, "/run/c", {NULL}},
+    {ENVP_SYSTEMD_NOPID, "/run/c", {SYSTEMD_TWO}},
+    {ENVP_STARTER | ENVP_NGINX, "/run/c", {STARTER_TWO, "NGINX=3;4;"}},
+    {ENVP_EINHORN | ENVP_SYSTEMD_NOPID, "/run/c",
+        {EINHORN_TWO, SYSTEMD_TWO, "EINHORN_MASTER_PID=4321", "EINHORN_SOCK_PATH=/run/c"}},
+};
+
+/* Rules: E2 E6 */
+static void the_control_socket_is_named_only_where_there_is_one(void **state)
 {
-    struct envp_request request = request_of(ENVP_EINHORN);
+    static char pid[] = "EINHORN_MASTER_PID=1", path[] = "EINHORN_SOCK_PATH=/outer";
+    static char *inherited[] = {pid, path, NULL};
+    static struct envp_override overrides[] = {
+        {{"EINHORN_MASTER_PID", 18}, "2", 1}, {{"EINHORN_SOCK_PATH", 17}, NULL, 0}};
 
     (void)state;
-    assert_int_equal(envp_build(&envp, &request), ENVP_OK);
-    assert_null(envp_find(envp.entries, "EINHORN_MASTER_PID"));
-    assert_null(envp_find(envp.entries, "EINHORN_SOCK_PATH"));
+    for (size_t i = 0; i < sizeof control_cases / sizeof control_cases[0]; i++) {
+        struct envp_request request = request_of(control_cases[i].families);
+
+        request.control_socket = control_cases[i].socket;
+        request.inherited = inherited;
+        request.overrides = overrides;
+        request.override_count = 2;
+        assert_int_equal(envp_build(&envp, &request), ENVP_OK);
+        assert_block_besides_own("a control socket", control_cases[i].expected);
+    }
 }
 
 static const struct {
@@ -591,7 +617,7 @@ int main(void)
         cmocka_unit_test(each_family_sets_its_variables),
         cmocka_unit_test(one_listener_is_a_plain_number),
         cmocka_unit_test(as_many_listeners_as_there_may_be),
-        cmocka_unit_test(no_control_socket_is_claimed),
+        cmocka_unit_test(the_control_socket_is_named_only_where_there_is_one),
         cmocka_unit_test(the_pid_is_written_into_its_gap),
         cmocka_unit_test(private_variables_do_not_reach_a_worker),
         cmocka_unit_test(readiness_is_asked_for_by_variables_of_its_own),

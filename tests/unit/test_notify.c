@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ancestor.h"
 #include "notify.h"
 #include "os_fake.h"
 
@@ -342,19 +343,19 @@ static void test_each_thing_that_is_said_is_traced(void **state)
 /* Rules: R4 I11 */
 static void test_how_far_the_tree_is_climbed(void **state)
 {
-    for (int between = NOTIFY_ANCESTORS_MAX; between <= NOTIFY_ANCESTORS_MAX + 1; between++) {
+    for (int between = ANCESTOR_STEPS_MAX; between <= ANCESTOR_STEPS_MAX + 1; between++) {
         set_up(state);
         open_slot_0();
         /* A number that is its own ancestor, as a race could make it seem, ends the climb, too. */
         os_fake_relate(&fake, STRANGER, STRANGER);
         say(STRANGER, "READY=1");
         assert_int_equal(take(), 0);
-        assert_int_equal(os_fake_uses(&fake, "process_look"), NOTIFY_ANCESTORS_MAX + 1);
+        assert_int_equal(os_fake_uses(&fake, "process_look"), ANCESTOR_STEPS_MAX + 1);
 
         for (int i = 0; i <= between; i++)
             os_fake_relate(&fake, 9000 + i, i == 0 ? WORKER : 9000 + i - 1);
         say(9000 + between, "READY=1");
-        assert_int_equal(take(), between <= NOTIFY_ANCESTORS_MAX);
+        assert_int_equal(take(), between <= ANCESTOR_STEPS_MAX);
         close_all();
     }
 }

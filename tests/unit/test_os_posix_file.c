@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 
 /* --- sockets --- */
 
@@ -263,6 +264,99 @@ static void test_file_heads(void **state)
     assert_int_equal(os.file_head(&os, in_area("none"), "file", text, sizeof text), -ENOENT);
 }
 
+/* Of the file at `path`, and whether it is the only one in the area. */
+static void expect_file(const char *name, const char *content, mode_t mode)
+{
+    char bytes[64], names[64];
+    struct stat status;
+    assert_int_equal(stat(in_area(name), &status), 0);
+    assert_true(S_ISREG(status.st_mode));
+    assert_int_equal(status.st_mode & 07777, mode);
+    ssize_t length = os.file_head(&os, area, name, bytes, sizeof bytes);
+    assert_int_equal(length, strlen(content));
+    assert_memory_equal(bytes, content, strlen(content));
+    assert_int_equal(os.directory_names(&os, area, names, sizeof names), strlen(name) + 1);
+}
+
+static int replace(const char *name, const char *content, mode_t mode)
+{
+    return os.file_replace(&os, in_area(name), content, strlen(content), mode);
+}
+
+/* Rules: K5 */
+static void test_a_file_is_replaced_as_a_whole(void **state)
+{
+    static const char *const before[] = {"nothing", "a file", "a link", "a fifo", "a leftover"};
+    const mode_t mask = os.file_mask(&os, 0077);
+    (void)state;
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        int old = -1;
+        if (i == 1) {
+            make_file("f", "old", 0600);
+            old = open(in_area("f"), O_RDONLY | O_CLOEXEC);
+        } else if (i == 2) {
+            assert_int_equal(symlink("/nowhere/at/all", in_area("f")), 0);
+        } else if (i == 3) {
+            assert_int_equal(mkfifo(in_area("f"), 0600), 0);
+        } else if (i == 4) {
+            make_file("f.new", "half", 0400);
+        }
+        assert_int_equal(replace("f", "new\n", 0644), 0);
+        expect_file("f", "new\n", 0644);
+        assert_int_equal(replace("f", "", 0600), 0);
+        expect_file("f", "", 0600);
+        if (old >= 0) { /* who had opened it reads on */
+            char bytes[8];
+            assert_int_equal(read(old, bytes, sizeof bytes), 3);
+            close(old);
+        }
+        area_empty();
+    }
+    assert_int_equal(os.file_mask(&os, mask), 0077);
+}
+
+/* Rules: K5 I7 */
+static void test_a_file_that_cannot_be_replaced_stays(void **state)
+{
+    char path[2 * TEXT_MAX];
+    (void)state;
+    assert_int_equal(mkdir(in_area("directory"), 0700), 0);
+    assert_int_equal(replace("directory", "x", 0644), -EISDIR);
+    assert_int_equal(access(in_area("directory.new"), F_OK), -1);
+    assert_int_equal(replace("no/where", "x", 0644), -ENOENT);
+    memset(path, 'a', sizeof path);
+    path[sizeof path - 1] = '\0';
+    assert_int_equal(os.file_replace(&os, path, "x", 1, 0644), -ENAMETOOLONG);
+    path[TEXT_MAX - sizeof ".new"] = '\0';
+    assert_int_equal(os.file_replace(&os, path, "x", 1, 0644), -ENAMETOOLONG);
+    /* What cannot be made room for beside it is left alone, too. */
+    assert_int_equal(mkdir(in_area("f.new"), 0700), 0);
+    assert_int_equal(replace("f", "x", 0644), -EISDIR);
+    assert_int_equal(rmdir(in_area("f.new")), 0);
+    assert_int_equal(os.file_replace(&os, "/dev/full/x", "x", 1, 0644), -ENOTDIR);
+}
+
+/* In a copy, whose files may have one byte. */
+static int replace_with_too_much(const void *argument)
+{
+    const struct rlimit limit = {.rlim_cur = 1, .rlim_max = 1};
+    (void)argument;
+    signal(SIGXFSZ, SIG_IGN);
+    EXPECT(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    EXPECT(replace("f", "xy", 0644) == -EFBIG);
+    EXPECT(replace("f", "x", 0644) == 0);
+    return 0;
+}
+
+/* Rules: K5 I7 */
+static void test_a_file_for_which_there_is_no_room_stays(void **state)
+{
+    (void)state;
+    make_file("f", "old", 0640);
+    in_copy(replace_with_too_much, NULL);
+    expect_file("f", "x", 0644);
+}
+
 /* --- look-ups --- */
 
 /* Rules: L1 L3 */
@@ -333,6 +427,9 @@ int main(void)
         TEST(test_directories),
         TEST(test_many_names),
         TEST(test_file_heads),
+        TEST(test_a_file_is_replaced_as_a_whole),
+        TEST(test_a_file_that_cannot_be_replaced_stays),
+        TEST(test_a_file_for_which_there_is_no_room_stays),
         TEST(test_network_names),
         TEST(test_accounts),
     };

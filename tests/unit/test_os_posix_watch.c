@@ -53,6 +53,128 @@ static void test_the_backlog_is_what_the_last_listen_said(void **state)
     assert_int_equal(os.socket_backlog(&os, area[0]), -EBADF);
 }
 
+/* A client that does not wait for an answer. */
+static int client_of(int fd, int domain, int type)
+{
+    struct os_address address;
+    assert_int_equal(os.socket_address(&os, fd, &address), 0);
+    int client = os.socket_open(&os, domain, type);
+    int error = os.socket_connect(&os, client, &address);
+    assert_true(error == 0 || error == -EINPROGRESS || error == -EAGAIN);
+    return client;
+}
+
+/* Until the queue has so many. What is lost may be counted a moment later. */
+static struct os_queue queue_when(int fd, uint32_t waiting, bool dropped)
+{
+    struct os_queue queue = {.has_queue = false};
+    for (int tries = 0; tries < SOON_MS; tries++) {
+        assert_int_equal(os.socket_queue(&os, fd, &queue), 0);
+        if (queue.waiting == waiting && (!dropped || queue.drops > 0))
+            break;
+        os.pause_ms(&os, 1);
+    }
+    return queue;
+}
+
+/* Rules: K5 */
+static void test_a_queue_tells_who_waits_and_who_found_it_full(void **state)
+{
+    enum { BACKLOG = 1, CLIENTS = 5 };
+    static const struct {
+        int domain;
+        int type;
+        const char *path;
+    } cases[] = {
+        {AF_INET, SOCK_STREAM, NULL},
+        {AF_UNIX, SOCK_STREAM, "stream"},
+        {AF_UNIX, SOCK_SEQPACKET, "packets"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool internet = cases[i].path == NULL;
+        const struct os_address address =
+            internet ? loopback() : unix_address(in_area(cases[i].path));
+        int fd = listening(cases[i].domain, cases[i].type, &address, BACKLOG);
+        int clients[CLIENTS];
+        struct os_queue queue;
+        int known = os.socket_queue(&os, fd, &queue);
+        if (!internet && known == -EOPNOTSUPP) {
+            print_message("this kernel does not tell the queue of unix sockets\n");
+            assert_int_equal(os.close(&os, fd), 0);
+            continue;
+        }
+        assert_int_equal(known, 0);
+        assert_true(queue.has_queue && queue.waiting == 0 && queue.limit == BACKLOG);
+        assert_int_equal(queue.has_drops, internet);
+        assert_int_equal(queue.drops, 0);
+        /* One more than the limit is let in. */
+        for (int k = 0; k < BACKLOG + 1; k++)
+            clients[k] = client_of(fd, cases[i].domain, cases[i].type);
+        queue = queue_when(fd, BACKLOG + 1, false);
+        assert_int_equal(queue.waiting, BACKLOG + 1);
+        assert_int_equal(queue.drops, 0);
+        for (int k = BACKLOG + 1; k < CLIENTS; k++)
+            clients[k] = client_of(fd, cases[i].domain, cases[i].type);
+        queue = queue_when(fd, BACKLOG + 1, internet);
+        assert_int_equal(queue.waiting, BACKLOG + 1);
+        assert_int_equal(queue.drops > 0, internet);
+        int accepted = accept(fd, NULL, NULL);
+        assert_true(accepted >= 0);
+        assert_int_equal(os.socket_listen(&os, fd, 7), 0);
+        assert_int_equal(os.socket_queue(&os, fd, &queue), 0);
+        assert_int_equal(queue.limit, 7);
+        for (int k = 0; k < CLIENTS; k++)
+            assert_int_equal(os.close(&os, clients[k]), 0);
+        assert_int_equal(close(accepted) + os.close(&os, fd), 0);
+    }
+}
+
+/* Rules: K5 */
+static void test_of_datagrams_only_what_was_lost_is_told(void **state)
+{
+    const struct os_address internet = loopback();
+    const struct os_address path = unix_address(in_area("datagrams"));
+    struct os_queue queue;
+    char bytes[2048] = "";
+    (void)state;
+    int fd = listening(AF_INET, SOCK_DGRAM, &internet, 0);
+    assert_int_equal(os.socket_set(&os, fd, SOL_SOCKET, SO_RCVBUF, &(int){1}, sizeof(int)), 0);
+    assert_int_equal(os.socket_queue(&os, fd, &queue), 0);
+    assert_true(!queue.has_queue && queue.has_drops && queue.drops == 0);
+    int client = client_of(fd, AF_INET, SOCK_DGRAM);
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(send(client, bytes, sizeof bytes, 0), sizeof bytes);
+    queue = queue_when(fd, 0, true);
+    assert_true(!queue.has_queue && queue.has_drops && queue.drops > 0);
+    assert_int_equal(os.close(&os, client) + os.close(&os, fd), 0);
+    fd = listening(AF_UNIX, SOCK_DGRAM, &path, 0);
+    assert_int_equal(os.socket_queue(&os, fd, &queue), -EOPNOTSUPP);
+    assert_false(queue.has_queue || queue.has_drops);
+    assert_int_equal(os.close(&os, fd), 0);
+}
+
+/* Rules: K5 */
+static void test_what_does_not_listen_has_no_queue(void **state)
+{
+    const struct os_address internet = loopback();
+    struct os_queue queue;
+    (void)state;
+    int fd = listening(AF_INET, SOCK_STREAM, &internet, 5);
+    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+    assert_int_equal(os.socket_queue(&os, fd, &queue), -EINVAL);
+    assert_int_equal(os.close(&os, fd), 0);
+    fd = os.socket_open(&os, AF_UNIX, SOCK_STREAM);
+    int error = os.socket_queue(&os, fd, &queue);
+    assert_true(error == -EINVAL || error == -EOPNOTSUPP);
+    assert_int_equal(os.close(&os, fd), 0);
+    assert_int_equal(os.socket_queue(&os, 99, &queue), -EBADF);
+    fd = os.null_open(&os);
+    assert_int_equal(os.socket_queue(&os, fd, &queue), -ENOTSOCK);
+    assert_false(queue.has_queue || queue.has_drops);
+    assert_int_equal(os.close(&os, fd), 0);
+}
+
 /* Rules: L8 */
 static void test_a_shutdown_is_seen(void **state)
 {
@@ -184,6 +306,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_the_backlog_is_what_the_last_listen_said),
+        TEST(test_a_queue_tells_who_waits_and_who_found_it_full),
+        TEST(test_of_datagrams_only_what_was_lost_is_told),
+        TEST(test_what_does_not_listen_has_no_queue),
         TEST(test_a_shutdown_is_seen),
         TEST(test_tcp_listens_again_at_its_port),
         TEST(test_a_file_with_two_names_survives_one),

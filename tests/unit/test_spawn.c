@@ -28,6 +28,8 @@ static char *arguments[] = {NULL};
 static char *environment[] = {(char[]){"PATH=/usr/bin:/bin"}, (char[]){"KEPT=yes"}, NULL};
 static char *argv_storage[8];
 static const struct spawn_order order = {.slot = 2, .generation = 7};
+static char *other_argv[] = {(char[]){"other"}, (char[]){"-x"}, (char[]){""}, NULL};
+static const struct spawn_command other = {.name = "other", .argv = other_argv};
 
 static int set_up(void **state)
 {
@@ -139,7 +141,7 @@ static void test_finds_the_command(void **state)
         settings.command = cases[i].command;
         os_fake_file(&fake, cases[i].there, OS_FILE_REGULAR)->executable = true;
         const char *path = NULL;
-        bool found = spawn_find(&spawn, &path, &failure);
+        bool found = spawn_find(&spawn, NULL, &path, &failure);
         assert_int_equal(found, cases[i].found != NULL);
         if (found) {
             assert_string_equal(path, cases[i].found);
@@ -157,8 +159,49 @@ static void test_one_that_may_not_be_executed_is_named_so(void **state)
     (void)state;
     const char *path;
     os_fake_file(&fake, "/usr/bin/server", OS_FILE_REGULAR)->executable = false;
-    assert_false(spawn_find(&spawn, &path, &failure));
+    assert_false(spawn_find(&spawn, NULL, &path, &failure));
     assert_int_equal(failure.error, EACCES);
+}
+
+/* Rules: E10 K5 */
+static void test_finds_another_command_than_that_of_the_settings(void **state)
+{
+    static const struct {
+        const char *there;
+        bool executable;
+        const char *found; /* NULL: error */
+        int error;
+    } cases[] = {
+        {"/usr/bin/other", true, "/usr/bin/other", 0},
+        {"/bin/other", true, "/bin/other", 0},
+        {"/bin/other", false, NULL, EACCES},
+        {"/usr/bin/server", true, NULL, ENOENT},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        set_up(state);
+        os_fake_file(&fake, cases[i].there, OS_FILE_REGULAR)->executable = cases[i].executable;
+        const char *path = NULL;
+        assert_int_equal(spawn_find(&spawn, &other, &path, &failure), cases[i].found != NULL);
+        if (cases[i].found) {
+            assert_string_equal(path, cases[i].found);
+        } else {
+            assert_int_equal(failure.step, SPAWN_STEP_FIND);
+            assert_int_equal(failure.error, cases[i].error);
+        }
+        os_fake_done(&fake);
+    }
+
+    set_up(state);
+    const struct spawn_command by_path = {.name = "bin/other", .argv = other_argv};
+    const char *path;
+    settings.dir = "/srv";
+    assert_false(spawn_find(&spawn, &by_path, &path, &failure));
+    assert_true(os_fake_saw(&fake, "file_executable /srv bin/other"));
+    /* What was looked for does not stay. */
+    settings.dir = NULL;
+    os_fake_file(&fake, "/bin/server", OS_FILE_REGULAR)->executable = true;
+    assert_true(spawn_find(&spawn, NULL, &path, &failure));
+    assert_string_equal(path, "/bin/server");
 }
 
 /* --- the environment directory --- */
@@ -213,7 +256,7 @@ static void test_the_directory_may_set_the_path(void **state)
     settings.envdir = "/env";
     os_fake_file(&fake, "/env/PATH", OS_FILE_REGULAR)->contents = "/new\n";
     os_fake_file(&fake, "/new/server", OS_FILE_REGULAR)->executable = true;
-    assert_true(spawn_find(&spawn, &path, &failure));
+    assert_true(spawn_find(&spawn, NULL, &path, &failure));
     assert_string_equal(path, "/new/server");
 }
 
@@ -285,6 +328,56 @@ static void test_a_worker_gets_its_listeners_and_its_output(void **state)
     int open[] = {listeners[0], listeners[1], null_fd, child.report, child.output};
     for (size_t i = 0; i < COUNT(open); i++)
         fake.os.close(&fake.os, open[i]);
+    os_fake_done(&fake);
+}
+
+/* Rules: K5 E10 R2 */
+static void test_a_worker_executes_the_command_of_its_order(void **state)
+{
+    static const struct spawn_order changed = {.command = &other, .slot = 1, .generation = 8};
+    static const struct {
+        const struct spawn_order *order;
+        const char *candidates[2];
+        const char *words[3];
+    } cases[] = {
+        {&order, {"/usr/bin/server", "/bin/server"}, {"server", "-v", NULL}},
+        {&changed, {"/usr/bin/other", "/bin/other"}, {"other", "-x", ""}},
+        {&order, {"/usr/bin/server", "/bin/server"}, {"server", "-v", NULL}},
+    };
+    char *verbose[] = {(char[]){"-v"}, NULL};
+    settings.arguments = verbose;
+    (void)state;
+    spawn_open(&spawn, &fake.os, &settings, argv_storage);
+    fake.spawn_seen = see;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_true(spawn_start(&spawn, cases[i].order, &child, &failure));
+        for (size_t n = 0; n < COUNT(cases[i].candidates); n++)
+            assert_string_equal(seen.candidates[n], cases[i].candidates[n]);
+        assert_null(seen.candidates[2]);
+        for (size_t n = 0; n < COUNT(cases[i].words) && cases[i].words[n]; n++)
+            assert_string_equal(seen.arguments[n], cases[i].words[n]);
+        assert_null(seen.arguments[cases[i].words[2] ? 3 : 2]);
+        fake.os.close(&fake.os, child.report);
+        fake.os.close(&fake.os, child.output);
+    }
+    os_fake_done(&fake);
+}
+
+/* Rules: E2 */
+static void test_a_worker_is_told_of_the_control_socket(void **state)
+{
+    (void)state;
+    settings.control_socket = "/run/c";
+    start();
+    assert_null(variable("EINHORN_SOCK_PATH"));
+    settings.families = ENVP_EINHORN;
+    start();
+    assert_string_equal(variable("EINHORN_SOCK_PATH"), "/run/c");
+    assert_string_equal(variable("EINHORN_MASTER_PID"), "1000");
+    settings.control_socket = NULL;
+    start();
+    assert_null(variable("EINHORN_SOCK_PATH"));
+    assert_null(variable("EINHORN_MASTER_PID"));
     os_fake_done(&fake);
 }
 
@@ -495,10 +588,13 @@ int main(void)
         cmocka_unit_test(test_plan_of_any_arrangement),
         cmocka_unit_test_setup(test_finds_the_command, set_up),
         cmocka_unit_test_setup(test_one_that_may_not_be_executed_is_named_so, set_up),
+        cmocka_unit_test_setup(test_finds_another_command_than_that_of_the_settings, set_up),
         cmocka_unit_test_setup(test_reads_the_environment_directory_at_each_start, set_up),
         cmocka_unit_test_setup(test_the_directory_may_set_the_path, set_up),
         cmocka_unit_test_setup(test_a_directory_that_cannot_be_read_fails_the_start, set_up),
         cmocka_unit_test_setup(test_a_worker_gets_its_listeners_and_its_output, set_up),
+        cmocka_unit_test_setup(test_a_worker_executes_the_command_of_its_order, set_up),
+        cmocka_unit_test_setup(test_a_worker_is_told_of_the_control_socket, set_up),
         cmocka_unit_test_setup(test_a_worker_of_another_user_owns_its_output, set_up),
         cmocka_unit_test_setup(test_a_worker_can_say_that_it_is_ready, set_up),
         cmocka_unit_test_setup(test_as_many_listeners_as_there_may_be, set_up),
