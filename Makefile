@@ -126,6 +126,7 @@ UNIT_control_peer = $(UNIT_control)
 UNIT_setup      = text uri envp flag cli listener spawn setup
 UNIT_supervisor = text core uri envp childlog flag notify_message proto tally cli report status \
                   console log listener ancestor notify spawn relay control setup supervisor
+UNIT_supervisor_control = $(UNIT_supervisor)
 UNIT_supervisor_command = text supervisor_command
 UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
@@ -133,7 +134,7 @@ UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
 UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard \
                   listener_private spawn ancestor notify relay control control_flood control_peer \
-                  setup client supervisor supervisor_faults supervisor_log \
+                  setup client supervisor supervisor_control supervisor_faults supervisor_log \
                   supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
