@@ -255,6 +255,7 @@ static void test_chaos(void **state)
         for (size_t i = 0; i < CALLERS; i++)
             callers[i].connection = -1;
         for (unsigned i = 0; i < STEPS; i++) {
+            os_fake_forget(&fake);
             step();
             check_all();
         }
