@@ -286,12 +286,13 @@ def begun_and_gone(talk):
 
 
 CLOSED = "the master closed the connection before it had answered"
+BROKEN_OFF = "the master closed the connection in the middle"
 STRANGE = "what answers there is no master"
 # What the master does, and what is told.
 BROKEN = {
     "closed at once": (lambda talk: None, CLOSED),
     "closed in a line": (half_a_line, CLOSED),
-    "closed while waited for": (begun_and_gone, CLOSED),
+    "closed while waited for": (begun_and_gone, BROKEN_OFF),
     "no JSON": (lambda talk: talk.raw(b"220 mail.example ESMTP\r\n"), STRANGE),
     "YAML": (lambda talk: talk.raw(b"---%0Amessage: x%0A\n"), STRANGE),
     "an empty line": (lambda talk: talk.raw(b"\n"), STRANGE),
@@ -568,7 +569,7 @@ def test_logs_come_as_they_are_written(path):
             assert os.read(launch.stdout.fileno(), 100) == line
         # The master has gone.
         assert launch.wait() == NO_MASTER
-        assert launch.stderr.read().decode() == f"socketmasterctl: {path}: {CLOSED}\n"
+        assert launch.stderr.read().decode() == f"socketmasterctl: {path}: {BROKEN_OFF}\n"
 
 
 def numbered():
