@@ -12,10 +12,10 @@ import pytest
 from harness import BINARY, SERVER, Launch, eventually, run
 from pools import wait_pool
 from masterlog import says
-from test_ctl import DONE, NO_MASTER, REFUSED, TIMED_OUT, launched
+from test_ctl import DONE, NO_MASTER, REFUSED, SHORT, TIMED_OUT, launched
 from words import root_only
 
-SLOW = 1000  # milliseconds: a test can do something while a worker is starting
+SLOW = 4 * SHORT  # milliseconds: a test can do something while a worker is starting
 
 
 # Says when it obeys USR1, and that it got it.
@@ -200,7 +200,7 @@ def test_another_deploy_was_faster(ctl):
 
 @pytest.mark.rules("K5", "R9")
 def test_reloads_of_many_are_all_told_how_they_ended(ctl):
-    one = ctl(start=200)
+    one = ctl(start=SHORT)
     with one.launched("reload", "-wait") as first:
         one.master.wait_log(says("reload"))
         with one.launched("reload", "-wait") as second, one.launched("reload", "-wait") as third:
@@ -213,9 +213,9 @@ def test_reloads_of_many_are_all_told_how_they_ended(ctl):
 @pytest.mark.rules("K5")
 def test_the_waiting_ends_and_the_rollout_goes_on(ctl):
     one = ctl(start=SLOW)
-    done = one("reload", "-wait", "-timeout=100")
+    done = one("reload", "-wait", f"-timeout={SHORT}")
     assert done.status == TIMED_OUT
-    assert done.stderr == f"socketmasterctl: {one.path}: not done within 100 ms; it goes on\n"
+    assert done.stderr == f"socketmasterctl: {one.path}: not done within {SHORT} ms; it goes on\n"
     one.master.wait_log(says("rollout_done", generation=2))
 
 
@@ -224,7 +224,7 @@ def test_a_master_that_hangs(ctl):
     one = ctl()
     one.master.signal(SIGSTOP)
     try:
-        done = one("reload", "-wait", "-timeout=100")
+        done = one("reload", "-wait", f"-timeout={SHORT}")
         assert (done.status, done.stdout) == (TIMED_OUT, "")
     finally:
         one.master.signal(SIGCONT)
