@@ -95,6 +95,10 @@ UNIT_report     = text core report flag cli uri envp
 UNIT_status     = text core flag cli uri envp tally status
 UNIT_proto_answer = $(UNIT_proto)
 UNIT_flag       = text flag
+UNIT_status_json = $(UNIT_status)
+UNIT_status_metrics = $(UNIT_status)
+UNIT_status_state = $(UNIT_status)
+UNIT_status_table = $(UNIT_status)
 UNIT_log        = text childlog log
 UNIT_listener   = text uri listener
 UNIT_listener_file    = $(UNIT_listener)
@@ -112,6 +116,7 @@ UNIT_os_posix_connection = os_posix
 UNIT_os_posix_watch = os_posix
 UNIT_os_fault   =
 UNIT_os_sim     = text envp
+UNIT_os_sim_connections = $(UNIT_os_sim)
 UNIT_os_sim_holdings = $(UNIT_os_sim)
 UNIT_os_sim_messages = $(UNIT_os_sim)
 UNIT_os_sim_rollouts = $(UNIT_os_sim)
@@ -125,6 +130,7 @@ UNIT_control_peer = $(UNIT_control)
 UNIT_setup      = text uri envp flag cli listener spawn setup
 UNIT_supervisor = text core uri envp childlog flag notify_message proto tally cli report status \
                   console log listener ancestor notify spawn relay control setup supervisor
+UNIT_supervisor_control = $(UNIT_supervisor)
 UNIT_supervisor_command = text supervisor_command
 UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
@@ -132,7 +138,7 @@ UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
 UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard \
                   listener_private spawn ancestor notify relay control control_flood control_peer \
-                  setup client supervisor supervisor_faults supervisor_log \
+                  setup client supervisor supervisor_control supervisor_faults supervisor_log \
                   supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))

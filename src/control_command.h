@@ -100,6 +100,9 @@ struct control_ask {
     const struct text_span *args;
 };
 
+/* As clients write it. */
+const char *control_command_name(enum control_command command);
+
 /*
  * Finds the command that is asked for, and whether `role` may give it.
  * Returns it, or -1 with a line in *why.
