@@ -127,7 +127,7 @@ static void act(struct caller *caller)
             os_fake_say_end(&fake, caller->connection);
         break;
     default:
-        if (!full && !caller->stopped)
+        for (unsigned i = 1 + choose(4); !full && !caller->stopped && i > 0; i--)
             ask_something(caller);
     }
 }
