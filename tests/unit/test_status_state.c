@@ -42,7 +42,7 @@ static void test_the_scene(void **state)
         "        hash:\n"
         "          HUP: true\n"
         "          TERM: true\n"
-        "          SIG40: true\n"
+        "          SIG64: true\n"
         "      :last_signaled_at: 2026-01-02 02:50:33.000000000 Z\n"
         "      :index: 2\n"
         "      :spinup_time: 2026-01-01 01:49:44.000000000 Z\n"
