@@ -118,9 +118,6 @@ int control_command_find(
 bool control_command_take(enum control_command command, const struct proto_request *request,
     struct proto_storage *storage, struct control_ask *ask, struct text *why);
 
-/* What it is asked for by: "worker:ack". */
-const char *control_command_name(enum control_command command);
-
 /* Can the reply be as long as the status of all workers? */
 bool control_command_is_large(enum control_command command);
 

@@ -92,6 +92,13 @@ static void test_every_command_is_found_and_who_may_give_it(void **state)
             bool may = role == CONTROL_OPERATOR || cases[i].of_workers;
             assert_int_equal(found, may ? (int)cases[i].command : -1);
         }
+        bool takes_some = cases[i].args[0] != '\0' || cases[i].command == CONTROL_DIE ||
+                          cases[i].command == CONTROL_ROLLOUT || cases[i].command == CONTROL_STATUS;
+        snprintf(line, sizeof line, "{command: \"%s\", args: [x]}", cases[i].name);
+        if (!takes_some) {
+            assert_false(take(line));
+            assert_non_null(strstr(words, " takes none"));
+        }
         snprintf(line, sizeof line, "\n%s: ", cases[i].name);
         bool for_people = !cases[i].of_workers && cases[i].command != CONTROL_EHLO;
         assert_int_equal(strstr(help, line) != NULL, for_people);
@@ -179,6 +186,7 @@ static void test_what_is_wrong_is_said(void **state)
             "Invalid verbosity: \"low\". Must be an integer in [0,2]."},
         {"{command: rollout, args: ['']}", "Invalid command: it is empty"},
         {"{command: rollout, args: [a, \"b\\0\"]}", "Invalid command: a byte of it is NUL"},
+        {"{command: rollout, args: [a, \"\\0b\"]}", "Invalid command: a byte of it is NUL"},
         {"{command: rollout, args: a}", "Args must be an array"},
         {"{command: rollout, args: [1.5]}", "Argument is a Float, not a string: 1.5"},
         {"{command: status, args: [xml]}", "Invalid view: \"xml\". Must be json or table."},
