@@ -32,7 +32,7 @@ struct client {
 /* --- complaints --- */
 
 /* Of what the master or a worker may have written, too. */
-static int complain(struct client *client, struct text_span words, enum client_status status)
+static int complain(struct client *client, struct text_span words, int status)
 {
     client_output_write(&client->errors, text_span_of(program));
     client_output_write(&client->errors, text_span_of(": "));

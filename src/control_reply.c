@@ -132,9 +132,8 @@ int control_reply_send(struct control *control, unsigned index)
     return error;
 }
 
-void control_reply_drop(struct control *control, unsigned index)
+void control_reply_give_back(struct control *control, unsigned index)
 {
-    control->clients[index].output_start = control->clients[index].output_end = 0;
     if (control->lent == (int)index)
         control->lent = -1;
 }

@@ -90,29 +90,6 @@ static void refuse_outdated(struct supervisor *sup, const struct control_ask *as
     reply_text(sup, ask, &text, CONTROL_REPLY_FAILED);
 }
 
-/* Can the words be executed? Otherwise appends why not. */
-static bool check_words(struct supervisor *sup, const struct control_ask *ask, struct text *why)
-{
-    for (size_t i = 0; i < ask->arg_count; i++) {
-        if (memchr(ask->args[i].bytes, '\0', ask->args[i].length)) {
-            text_add(why, "argument ");
-            text_add_unsigned(why, i);
-            text_add(why, " of the command has a NUL in it");
-            return false;
-        }
-    }
-    if (ask->args[0].length == 0) {
-        text_add(why, "the command is empty: expected the path of a server");
-        return false;
-    }
-    if (supervisor_command_is_tried(&sup->control.commands, sup->core.generation + 1)) {
-        add_generation(
-            why, "another command waits already: for generation ", sup->core.generation + 1);
-        return false;
-    }
-    return true;
-}
-
 /* Keeps the new command, if there is one and it is there. */
 static bool take_words(struct supervisor *sup, const struct control_ask *ask, struct text *why)
 {
@@ -122,8 +99,10 @@ static bool take_words(struct supervisor *sup, const struct control_ask *ask, st
     const char *path;
     if (ask->arg_count == 0)
         return true;
-    if (!check_words(sup, ask, why))
+    if (supervisor_command_is_tried(commands, generation)) {
+        add_generation(why, "another command waits already: for generation ", generation);
         return false;
+    }
     const struct spawn_command *command =
         supervisor_command_try(commands, generation, ask->args, ask->arg_count);
     if (spawn_find(&sup->setup.spawn, command, &path, &failure))

@@ -255,10 +255,8 @@ void tally_rollout_words(struct tally *tally, struct text_span line, struct text
 {
     struct tally_rollout *rollout = &tally->rollout;
     /* What it wrote last tells most. */
-    if (output.length > sizeof rollout->output) {
+    if (output.length > sizeof rollout->output)
         output.bytes += output.length - sizeof rollout->output;
-        output.length = sizeof rollout->output;
-    }
     rollout->line_length = keep(rollout->line, sizeof rollout->line, line);
     rollout->output_length = keep(rollout->output, sizeof rollout->output, output);
 }

@@ -266,7 +266,7 @@ def test_what_was_refused_or_failed(words, serve, printed, told, path):
     assert (done.status, done.stdout, done.stderr) == (REFUSED, printed, f"socketmasterctl: {told}")
 
 
-@pytest.mark.rules("K5", "K4")
+@pytest.mark.rules("K5")
 def test_a_master_that_reads_nothing_but_says_why_is_heard(path):
     def serve(talk):
         talk.raw(b'{"message": "too many clients", "error": true}\n')
@@ -422,7 +422,7 @@ def test_a_path_through_a_file(path):
 
 
 @root_only
-@pytest.mark.rules("K5", "K3")
+@pytest.mark.rules("K5")
 def test_no_permission(path):
     with FakeMaster(path, said("well")):
         path.chmod(0o600)
