@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 from fakemaster import FakeMaster
-from harness import BINARY, REPOSITORY
+from harness import BINARY, REPOSITORY, SERVER
+from masterlog import says
+from pools import wait_pool
 
 SCRIPT = re.search(r"```sh\n(#!/bin/sh\n# deploy .*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
 
@@ -79,3 +81,26 @@ def test_without_a_master_nothing_has_changed(site):
     assert done.stderr == (
         f"socketmasterctl: {site.control}: no such socket: is the master running, with -control?\n"
     )
+
+
+@pytest.mark.rules("K5", "E9", "R7")
+def test_a_good_release_and_a_broken_one(site, master):
+    releases = {"1": f"exec {SERVER} --version-text=one", "2": f"exec {SERVER} --version-text=two"}
+    releases["broken"] = "echo no such table >&2; exit 9"
+    for name, script in releases.items():
+        directory = site.root / "releases" / name
+        directory.mkdir(exist_ok=True)
+        (directory / "server").write_text(f"#!/bin/sh\n{script}\n")
+        (directory / "server").chmod(0o755)
+    one = master(f"-control={site.control}", f"-dir={site.link}", command=["./server"])
+    one.wait_log(says("rollout_done", generation=1))
+    assert site.deploy("2").returncode == 0
+    wait_pool(one, 2, 1)
+    assert one.get().fields["version"] == "two"
+    done = site.deploy("broken")
+    assert (done.returncode, site.current) == (1, "releases/2")
+    assert "exit status 9" in done.stderr and "no such table" in done.stderr
+    wait_pool(one, 2, 1)
+    assert site.deploy("1").returncode == 0
+    wait_pool(one, 4, 1)
+    assert (one.get().fields["version"], site.current) == ("one", "releases/1")

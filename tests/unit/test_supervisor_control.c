@@ -157,7 +157,7 @@ static void test_whoever_waits_in_vain_hears_why(void **state)
         "generation 2: rollout failed after 1000 ms: worker 1002 (slot 1) ended before it "
         "was ready: exit status 3; 1 worker serves on\", \"request_id\": 1, \"error\": true}\n");
     expect_heard(1,
-        "{\"message\": \"the rollout is cancelled: a stop was asked for\", \"request_id\": 1,"
+        "{\"message\": \"the rollout is cancelled: a stop was asked for\", \"request_id\": 1, "
         "\"error\": true}\n");
     os_fake_done(&fake);
 }
