@@ -58,7 +58,7 @@ class Control:
     def send(self, data):
         """Bytes as they are, or a mapping as a line of JSON."""
         if isinstance(data, dict):
-            data = json.dumps(data).encode() + b"\n"
+            data = json.dumps(data).replace("%", "%25").encode() + b"\n"
         self._socket.sendall(data)
 
     def shut(self):

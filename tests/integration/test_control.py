@@ -260,7 +260,7 @@ def test_quieter_and_louder(stage):
         os.kill(one.workers[0], SIGKILL)
         one.wait_log(says("ended", signal="KILL"), since=since)
         quiet = [line.text for line in one.log.lines[since:] if not line.worker]
-        assert not re.search(r"asked|wanted|ready after|started", "\n".join(quiet)), quiet
+        assert not re.search(r" asked|wanted|ready after|started", "\n".join(quiet)), quiet
         assert client.tell("config", "verbosity: 1").startswith("verbosity 1:")
         since = len(one.log)
         client.tell("dec")
