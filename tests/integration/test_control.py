@@ -356,7 +356,7 @@ def test_status_and_metrics_agree_with_each_other_and_the_world(stage):
         for name, count in told["counters"].items():
             if not name.startswith("log_"):
                 assert values[f"socketmaster_{name}_total"] == str(count), name
-        for wrong in (["jsn"], ["table", "39"], ["table", "80", "red"], ["json", "80"]):
+        for wrong in (["jsn"], ["table", "0"], ["table", "80", "red"], ["json", "80"]):
             client.refused("status", *wrong)
 
 
