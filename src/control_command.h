@@ -54,7 +54,7 @@ enum control_command {
 /* Who speaks (rule K3). */
 enum control_role {
     CONTROL_NOBODY,   /* may say nothing at all */
-    CONTROL_GONE,     /* cannot be traced, but has a user that a worker may have: acks and pings */
+    CONTROL_UNTRACED, /* the kernel would not tell, and it has a worker's user: acks and pings */
     CONTROL_WORKER,   /* a worker, or a process of its own: the same, for that worker alone */
     CONTROL_OPERATOR, /* everything */
 };

@@ -36,5 +36,8 @@ enum control_role control_peer_role(
         return CONTROL_WORKER;
     if (found == 0)
         return operator_ ? CONTROL_OPERATOR : CONTROL_NOBODY;
-    return operator_ || peer->uid == control->worker_user ? CONTROL_GONE : CONTROL_NOBODY;
+    /* Who has gone, or hides behind too many, could be of any worker: it chose that itself. */
+    bool evades = found == -ESRCH || found == -ELOOP;
+    bool may_be_worker = operator_ || peer->uid == control->worker_user;
+    return may_be_worker && !evades ? CONTROL_UNTRACED : CONTROL_NOBODY;
 }
