@@ -126,6 +126,7 @@ UNIT_relay      = text childlog log relay
 UNIT_control    = text uri envp flag cli proto ancestor control
 UNIT_control_command = $(UNIT_control)
 UNIT_control_flood = $(UNIT_control)
+UNIT_control_chaos = $(UNIT_control)
 UNIT_control_peer = $(UNIT_control)
 UNIT_setup      = text uri envp flag cli listener spawn setup
 UNIT_supervisor = text core uri envp childlog flag notify_message proto tally cli report status \
@@ -137,7 +138,7 @@ UNIT_supervisor_log = $(UNIT_supervisor)
 UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
 UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard \
-                  listener_private spawn ancestor notify relay control control_flood control_peer \
+                  listener_private spawn ancestor notify relay control control_chaos control_flood control_peer \
                   setup client supervisor supervisor_control supervisor_faults supervisor_log \
                   supervisor_ready
 

@@ -50,15 +50,22 @@ static bool is_done(const struct control *control, unsigned index)
            !control_reply_waits(control, index);
 }
 
+/* May more be read from it now? */
+static bool wants_input(const struct control_client *client)
+{
+    return !client->ended && !client->closing && !client->has_line && !is_full(client);
+}
+
 /* Watches it for what it can do next: for nothing at all while only its end could tell us anything.
- * Closes it where it is over. */
+ * What is not to be read now, and may be soon, is watched on until it presses. Closes it where it
+ * is over. */
 static void client_settle(struct control *control, unsigned index)
 {
     struct control_client *client = &control->clients[index];
     struct os *os = control->os;
     if (client->fd < 0)
         return;
-    bool readable = !client->ended && !client->closing && !client->has_line && !is_full(client);
+    bool readable = wants_input(client) || (client->readable && !client->pressing);
     bool writable = control_reply_waits(control, index);
     if (is_done(control, index)) {
         client_close(control, index);
@@ -69,6 +76,7 @@ static void client_settle(struct control *control, unsigned index)
     os->watch_remove(os, control->set, client->fd);
     client->readable = readable;
     client->writable = writable;
+    client->pressing = false;
     if (os->watch_add(os, control->set, client->fd, index, readable, writable) < 0)
         client_close(control, index);
 }
@@ -394,15 +402,16 @@ static void client_ready(struct control *control, unsigned index, const struct o
     struct control_client *client = &control->clients[index];
     if (client->fd < 0)
         return;
-    if (!client->readable && !client->writable) {
-        if (is_gone(control, index))
-            client_close(control, index);
-        return;
-    }
     if (client->writable && ready->writable)
         client_send(control, index);
-    if (client->fd >= 0 && client->readable && ready->readable)
+    if (client->fd < 0 || !ready->readable)
+        return;
+    if (wants_input(client))
         read_client(control, index);
+    else if (is_gone(control, index))
+        client_close(control, index);
+    else
+        client->pressing = true;
 }
 
 static void expire(struct control *control, unsigned index, uint64_t now)

@@ -62,6 +62,7 @@ struct control_client {
     pid_t worker;          /* of CONTROL_WORKER: the worker that it belongs to */
     bool readable;         /* is watched for that */
     bool writable;         /* the same: it does not take what is to be sent */
+    bool pressing;         /* it has something to read, which is not wanted now */
     bool ended;            /* nothing more will come from it */
     bool closing;          /* it is closed once everything is sent */
     bool large;            /* the request that is due, or its reply, needs the large buffer */

@@ -119,9 +119,8 @@ int control_reply_send(struct control *control, unsigned index)
     int error = send_part(
         control, client, control->outputs[index], &client->output_start, client->output_end);
     bool moves = client->output_start > before;
-    if (client->output_start == client->output_end)
-        client->output_start = client->output_end = 0;
-    if (error == 0 && client->output_end == 0 && control->lent == (int)index)
+    bool own_is_sent = client->output_start == client->output_end;
+    if (error == 0 && own_is_sent && control->lent == (int)index)
         error =
             send_part(control, client, control->large, &control->large_start, control->large_end);
     if (control->lent == (int)index && control->large_start == control->large_end)

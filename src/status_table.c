@@ -81,10 +81,8 @@ static void put_right(struct table *table, const char *words, unsigned width)
 static void end_line(struct table *table)
 {
     struct text *text = table->text;
-    while (table->used > 0 && text->length > 0 && text->bytes[text->length - 1] == ' ') {
+    while (text->length > 0 && text->bytes[text->length - 1] == ' ')
         text->bytes[--text->length] = '\0';
-        table->used--;
-    }
     text_add_char(text, '\n');
     table->used = 0;
 }
@@ -137,7 +135,7 @@ static void add_lines(struct table *table, struct text_span span, unsigned inden
 
 /* --- colours --- */
 
-enum colour { GREEN, YELLOW, RED, BOLD };
+enum colour { BOLD, GREEN, YELLOW, RED };
 
 static void colour_on(struct table *table, enum colour colour)
 {

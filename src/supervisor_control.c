@@ -195,11 +195,11 @@ static void tell_waiter(struct supervisor *sup, struct supervisor_waiter *waiter
     const struct core_action *action, struct text_span line)
 {
     /* Einhorn's clients know an upgrade's end by these words. */
-    bool upgrade = waiter->command != CONTROL_ROLLOUT;
+    bool einhorns = waiter->command != CONTROL_ROLLOUT;
     bool over = action->generation == waiter->generation;
     if (action->say == CORE_SAY_ROLLOUT_FAILED && over) {
         end_wait(sup, waiter, line, CONTROL_REPLY_FAILED);
-    } else if (action->say == CORE_SAY_ROLLOUT_DONE && over && !upgrade) {
+    } else if (action->say == CORE_SAY_ROLLOUT_DONE && over && !einhorns) {
         end_wait(sup, waiter, line, CONTROL_REPLY_LAST);
     } else {
         control_reply(&sup->control.control, &waiter->ticket, line, CONTROL_REPLY_MORE);

@@ -18,7 +18,7 @@ static size_t list_command(const struct supervisor *sup, struct text_span *words
     const struct spawn_command *command = supervisor_command_now(&sup->control.commands);
     char *const *argv = command ? command->argv : sup->setup.argv;
     size_t count = 0;
-    while (argv[count] && count < SUPERVISOR_WORDS_MAX) {
+    while (count < SUPERVISOR_WORDS_MAX && argv[count]) {
         words[count] = text_span_of(argv[count]);
         count++;
     }

@@ -86,7 +86,7 @@ static inline void scene(void)
     known->ready_after = 61000;
     known->asked_for = snapshot_ago(90061000);
     known->signalled = snapshot_ago(12000);
-    known->signals = 1u << 0 | 1u << 14 | UINT64_C(1) << 39;
+    known->signals = 1u << 0 | 1u << 14 | UINT64_C(1) << 63;
     core->workers[2].deadline = SNAPSHOT_NOW_MS + 18000;
     strcpy(snapshot.statuses[2], "3 connections left");
     snapshot_worker(&snapshot, 4, CORE_WORKER_SPAWNING, 0, 7, 0);

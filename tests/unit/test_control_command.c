@@ -186,6 +186,7 @@ static void test_what_is_wrong_is_said(void **state)
             "Invalid verbosity: \"low\". Must be an integer in [0,2]."},
         {"{command: rollout, args: ['']}", "Invalid command: it is empty"},
         {"{command: rollout, args: [a, \"b\\0\"]}", "Invalid command: a byte of it is NUL"},
+        {"{command: rollout, args: [a, \"\\0b\"]}", "Invalid command: a byte of it is NUL"},
         {"{command: rollout, args: a}", "Args must be an array"},
         {"{command: rollout, args: [1.5]}", "Argument is a Float, not a string: 1.5"},
         {"{command: status, args: [xml]}", "Invalid view: \"xml\". Must be json or table."},

@@ -238,6 +238,7 @@ static int body_pipe_blocked(const void *argument)
     EXPECT(sigaction(SIGHUP, &(struct sigaction){.sa_handler = SIG_IGN}, NULL) == 0);
     EXPECT(signal(SIGPIPE, SIG_DFL) != SIG_ERR && sigaction(SIGINT, NULL, &before) == 0);
     EXPECT(pipe(ends) == 0 && close(ends[0]) == 0);
+    EXPECT(sigemptyset(&blocked) == 0 && sigprocmask(SIG_SETMASK, &blocked, NULL) == 0);
     EXPECT(os.signals_block_pipe(&os) == 0);
     EXPECT(write(ends[1], "x", 1) == -1 && errno == EPIPE);
     EXPECT(sigprocmask(SIG_SETMASK, NULL, &blocked) == 0);

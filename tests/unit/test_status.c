@@ -91,6 +91,38 @@ static void test_dates(void **state)
     }
 }
 
+/* Every day of four hundred years and some, by the rule that everybody knows. */
+/* Rules: K5 */
+static void test_every_date_follows_the_one_before(void **state)
+{
+    static const unsigned lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    char bytes[64], date[64];
+    int64_t day = 0;
+    (void)state;
+    for (unsigned year = 1970; year < 2420; year++) {
+        bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        for (unsigned month = 0; month < 12; month++) {
+            unsigned length = lengths[month] + (leap && month == 1);
+            for (unsigned i = 1; i <= length; i++) {
+                struct text text;
+                text_init(&text, bytes, sizeof bytes);
+                status_add_date(&text, 86400 * day++);
+                snprintf(date, sizeof date, "%04u-%02u-%02u 00:00:00", year, month + 1, i);
+                assert_string_equal(bytes, date);
+            }
+        }
+    }
+}
+
+/* Rules: K5 */
+static void test_the_largest_counter_has_a_blank_before_it(void **state)
+{
+    (void)state;
+    snapshot_init(&snapshot);
+    snapshot.tally.counts.unasked = UINT64_MAX;
+    expect_part(told(narrow), "workers ended unasked 18446744073709551615");
+}
+
 /* Rules: K5 */
 static void test_each_counter_has_one_place(void **state)
 {
@@ -240,6 +272,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strings_for_json_and_yaml),
         cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_every_date_follows_the_one_before),
+        cmocka_unit_test(test_the_largest_counter_has_a_blank_before_it),
         cmocka_unit_test(test_each_counter_has_one_place),
         cmocka_unit_test(test_there_is_room_for_the_largest),
         cmocka_unit_test(test_in_too_little_room_it_is_cut),

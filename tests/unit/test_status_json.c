@@ -61,6 +61,17 @@ static void test_a_master_that_has_done_nothing(void **state)
 }
 
 /* Rules: K5 */
+static void test_a_slot_that_was_never_used_is_not_looked_at(void **state)
+{
+    (void)state;
+    snapshot_init(&snapshot);
+    snapshot_worker(&snapshot, 0, CORE_WORKER_READY, 1, 1, 0);
+    snapshot.core.workers[1] = snapshot.core.workers[0];
+    expect_part(told(status_add_json), "{\"slot\":0,\"pid\":1,");
+    expect_no_part(told(status_add_json), "{\"slot\":1,");
+}
+
+/* Rules: K5 */
 static void test_each_phase_and_state_has_its_word(void **state)
 {
     static const char *const phases[CORE_PHASE_COUNT] = {
@@ -157,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_scene),
         cmocka_unit_test(test_a_master_that_has_done_nothing),
+        cmocka_unit_test(test_a_slot_that_was_never_used_is_not_looked_at),
         cmocka_unit_test(test_each_phase_and_state_has_its_word),
         cmocka_unit_test(test_each_failure_has_its_word),
         cmocka_unit_test(test_each_result_has_its_word),

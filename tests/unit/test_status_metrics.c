@@ -200,10 +200,10 @@ static void test_labels_are_escaped(void **state)
 {
     (void)state;
     snapshot_init(&snapshot);
-    snapshot_listener(&snapshot, "", "unix:///a\"b\\c\nd\x7f\xc3")->name = "n\\";
+    snapshot_listener(&snapshot, "", "unix:///a\"b\\c\nd\x7f\xc3")->name = "n \\";
     snapshot_listener(&snapshot, "", "unix:///a\"b\\c\nd\x7f\xc3"); /* the same once more */
     expect_part(told(status_add_metrics),
-        "{listener=\"0\",address=\"unix:///a\\\"b\\\\c?d??\",name=\"n\\\\\"} 0\n");
+        "{listener=\"0\",address=\"unix:///a\\\"b\\\\c?d??\",name=\"n \\\\\"} 0\n");
     expect_part(told(status_add_metrics), "{listener=\"1\",address=");
 }
 

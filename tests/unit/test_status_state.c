@@ -42,7 +42,7 @@ static void test_the_scene(void **state)
         "        hash:\n"
         "          HUP: true\n"
         "          TERM: true\n"
-        "          SIG40: true\n"
+        "          SIG64: true\n"
         "      :last_signaled_at: 2026-01-02 02:50:33.000000000 Z\n"
         "      :index: 2\n"
         "      :spinup_time: 2026-01-01 01:49:44.000000000 Z\n"
@@ -156,8 +156,8 @@ static void test_how_workers_are_acked(void **state)
 {
     (void)state;
     snapshot_init(&snapshot);
-    snapshot.core.settings.start_ms = 12050;
-    expect_part(told(status_add_state), "  :ack_mode:\n    :type: :timer\n    :timeout: 12.050\n");
+    snapshot.core.settings.start_ms = 999007;
+    expect_part(told(status_add_state), "  :ack_mode:\n    :type: :timer\n    :timeout: 999.007\n");
     snapshot.core.settings.says_ready = true;
     expect_part(told(status_add_state), "  :ack_mode:\n    :type: :manual\n  :kill");
     snapshot_worker(&snapshot, 0, CORE_WORKER_STARTING, 1, 1, 1);
@@ -208,6 +208,20 @@ static void test_sockets_as_einhorn_has_them(void **state)
 }
 
 /* Rules: K2 */
+static void test_several_sockets(void **state)
+{
+    (void)state;
+    snapshot_init(&snapshot);
+    snapshot_listener(&snapshot, "", "tcp://0.0.0.0:80");
+    snapshot_listener(&snapshot, "", "unix:///run/a");
+    snapshot_listener(&snapshot, "", "tcp://[::1]:443");
+    expect_part(told(status_add_state),
+        "  :bind:\n  - - \"0.0.0.0\"\n    - \"80\"\n    - - r\n"
+        "  - - \"::1\"\n    - \"443\"\n    - - r\n"
+        "  :bind_fds:\n  - 3\n  - 4\n  - 5\n  :bound_ports:\n  - 80\n  - 443\n  :cmd:\n");
+}
+
+/* Rules: K2 */
 static void test_the_backlog_is_of_the_first_that_has_one(void **state)
 {
     (void)state;
@@ -227,6 +241,8 @@ static void test_the_latest_start_counts(void **state)
     snapshot_worker(&snapshot, 0, CORE_WORKER_READY, 10, 1, 10000);
     snapshot_worker(&snapshot, 1, CORE_WORKER_READY, 11, 1, 5500);
     snapshot_worker(&snapshot, 3, CORE_WORKER_READY, 12, 1, 20000);
+    snapshot.core.workers[4] = snapshot.core.workers[3]; /* one that was never used */
+    snapshot.tally.slots[4].asked_for = snapshot_ago(0);
     expect_part(told(status_add_state), "  :last_spinup: 2026-01-02 02:50:39.000000000 Z\n");
 }
 
@@ -239,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_how_workers_are_acked),
         cmocka_unit_test(test_the_first_start_is_no_upgrade),
         cmocka_unit_test(test_sockets_as_einhorn_has_them),
+        cmocka_unit_test(test_several_sockets),
         cmocka_unit_test(test_the_backlog_is_of_the_first_that_has_one),
         cmocka_unit_test(test_the_latest_start_counts),
     };

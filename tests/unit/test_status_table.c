@@ -59,12 +59,12 @@ static void test_the_scene(void **state)
 static void test_colours_only_where_they_are_asked_for(void **state)
 {
     static const char *const parts[] = {
-        "\x1b[1msocketmaster\x1b[m 0.1.0",
-        "\x1b[1mcommand\x1b[m   ./server",
+        "\x1b[1msocketmaster\x1b[m 0.1.0", "\x1b[1mcommand\x1b[m   ./server",
         "\x1b[31m    128 \x1b[m    128", /* a full queue */
-        "\x1b[32mready     \x1b[m",
-        "\x1b[33mdraining  \x1b[m",
-        "generation 8 \x1b[31mfailed\x1b[m after",
+        "\x1b[32mready     \x1b[m", "\x1b[33mdraining  \x1b[m",
+        "generation 8 \x1b[31mfailed\x1b[m after", "\n\n\x1b[1mLISTENER  ", "OVERFLOWS \x1b[m\n",
+        "\n\n\x1b[1mSLOT  ", "STATUS\x1b[m\n", "            3    4096        12\n", /* not full */
+        "            -       -         0\n", /* it cannot be */
     };
     (void)state;
     scene();
@@ -350,6 +350,17 @@ static void test_columns(void **state)
 }
 
 /* Rules: K5 */
+static void test_a_slot_that_was_never_used_is_not_looked_at(void **state)
+{
+    (void)state;
+    snapshot_init(&snapshot);
+    snapshot_worker(&snapshot, 0, CORE_WORKER_READY, 1, 1, 0);
+    snapshot.core.workers[1] = snapshot.core.workers[0];
+    expect_part(table_of(80, false), "\n   0       1     1 ready");
+    expect_no_part(table_of(80, false), "\n   1 ");
+}
+
+/* Rules: K5 */
 static void test_many_states_go_on_below(void **state)
 {
     (void)state;
@@ -377,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_long_addresses_and_commands_go_on_below),
         cmocka_unit_test(test_a_command_without_end_is_cut),
         cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_a_slot_that_was_never_used_is_not_looked_at),
         cmocka_unit_test(test_many_states_go_on_below),
     };
     return cmocka_run_group_tests_name("status_table", tests, NULL, NULL);
