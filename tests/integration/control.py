@@ -35,13 +35,14 @@ class Control:
 
     def __init__(self, path, timeout=20.0):
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(timeout * PATIENCE)
         self._rest = b""
         try:
+            # With a deadline it would not wait for a place in the queue.
             self._socket.connect(str(path))
         except OSError:
             self._socket.close()
             raise
+        self._socket.settimeout(timeout * PATIENCE)
 
     def __enter__(self):
         return self
