@@ -13,13 +13,13 @@ import control
 import procfs
 import pytest
 import yaml
-from control import Control, ask, refused, status, tell, wait_bound
-from harness import BINARY, SERVER, eventually, run
+from control import Control, ask, refused, status, tell
+from harness import SERVER, eventually, run
 from masterlog import parse_line, says
-from pools import wait_all_gone, wait_pool
+from pools import wait_pool
 from starter import NOBODY, circumstances
 from words import root_only
-from workers import Held, Notes, wait_gone
+from workers import Held, Notes
 
 
 @pytest.fixture

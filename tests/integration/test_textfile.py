@@ -1,4 +1,4 @@
-"""-textfile: a file of counters that is whole at every moment, and changes when something happens."""
+"""-textfile: a file of counters that is whole at every moment, and changes with what happens."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import threading
 from signal import SIGKILL
 
 import pytest
+from control import Control
 from harness import SERVER, eventually, run
 from masterlog import says
 from starter import circumstances
@@ -59,14 +60,20 @@ def test_the_file_follows_what_happens(control, path, socket_dir, master):
 
 
 @pytest.mark.rules("K5", "O2")
-def test_a_master_at_rest_leaves_the_file_alone(path, master, load):
-    one = master(f"-textfile={path}")
+def test_a_master_at_rest_leaves_the_file_alone(path, socket_dir, master, load):
+    control = socket_dir / "control"
+    one = master(f"-textfile={path}", f"-control={control}")
     one.wait_ready(1)
     one.reload()
     wait_value(path, "workers_ended_total", 1)
-
     before = path.stat()
     assert_at_rest(one, load)
+    after = path.stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    # Nor is it anything that happens when somebody asks.
+    with Control(control) as client:
+        first = client.status()["time"]
+        eventually(lambda: client.status()["time"] >= first + 2, what="two seconds", interval=0.1)
     after = path.stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
     one.reload()
