@@ -295,7 +295,7 @@ def test_a_command_that_is_not_there_is_refused_at_once(socket_dir, stage):
     unusable.write_text("")
     with Control(path) as client:
         for words, why in (
-            (["/nonexistent/server"], "No such file or directory"),
+            ([f"{socket_dir}/none/server"], "No such file or directory"),
             (["no-such-server-on-the-path"], "No such file or directory"),
             ([str(unusable)], "Permission denied"),
             ([str(socket_dir)], "Permission denied"),
