@@ -5,12 +5,11 @@ Every reply is read in three ways, as JSON, as YAML and after URL-decoding, whic
 
 import contextlib
 import json
-import os
 import socket
 from urllib.parse import unquote_plus
 
 import yaml
-from harness import PATIENCE, eventually
+from harness import PATIENCE
 
 
 def read_reply(line):
@@ -136,16 +135,3 @@ def refused(path, command, *args, **keys):
 
 def status(path):
     return json.loads(tell(path, "status", "json"))
-
-
-def wait_bound(path, deadline=10.0):
-    """Waits until somebody takes connections at the path."""
-
-    def answers():
-        try:
-            Control(path).close()
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        return True
-
-    eventually(answers, deadline, f"a master at {os.fspath(path)}")

@@ -1,4 +1,4 @@
-"""Who may say what to the control socket: the kernel's credentials and the tree of processes decide."""
+"""Who may say what to the control socket: credentials and the tree of processes decide."""
 
 import json
 import subprocess
@@ -80,7 +80,7 @@ def assert_untouched(one, path, puppet):
 
 @pytest.fixture
 def stage(socket_dir, master):
-    """A master with one puppet that has not acked yet, and its control socket, open to everybody."""
+    """A master with a puppet that has not acked yet, and its control socket, open to everybody."""
 
     def begin(*options, words=command, **how):
         path = socket_dir / "control"
