@@ -7,12 +7,12 @@ from signal import SIGKILL
 import procfs
 import pytest
 from control import Control, ask, refused, status, tell
-from harness import SERVER, eventually, run
+from harness import PATIENCE, SERVER, eventually, run
 from masterlog import says
 from pools import assert_smooth, wait_pool
 from workers import Deploy, wait_only
 
-SLOW = 1000  # milliseconds: a test can do something while a worker is starting
+SLOW = int(400 * PATIENCE)  # milliseconds: a test can do something while a worker is starting
 
 
 @pytest.fixture
