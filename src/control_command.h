@@ -19,8 +19,8 @@
 
 enum {
     CONTROL_SIGNALS_MAX = 32, /* of one request */
-    CONTROL_COLUMNS_MIN = 40, /* of a table */
-    CONTROL_COLUMNS_MAX = 1000,
+    CONTROL_COLUMNS_MIN = 1,  /* of a table: any that a terminal may have */
+    CONTROL_COLUMNS_MAX = UINT16_MAX,
     CONTROL_COLUMNS = 80,      /* where nobody says */
     CONTROL_VERBOSITY_MAX = 2, /* einhorn's: 0 says the most */
 };

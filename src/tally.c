@@ -116,6 +116,7 @@ static void begin_rollout(struct tally *tally, uint64_t generation, struct tally
     rollout->result = TALLY_RUNNING;
     rollout->generation = generation;
     rollout->began = when;
+    rollout->ended = (struct tally_time){.ms = 0};
     rollout->line_length = rollout->output_length = 0;
 }
 

@@ -12,7 +12,7 @@ import pytest
 from harness import BINARY, SERVER, Launch, eventually, run
 from pools import wait_pool
 from masterlog import says
-from test_ctl import DONE, NO_MASTER, REFUSED, SHORT, TIMED_OUT, launched
+from test_ctl import DONE, NO_MASTER, REFUSED, SHORT, TIMED_OUT, Terminal, launched
 from words import root_only
 
 SLOW = 4 * SHORT  # milliseconds: a test can do something while a worker is starting
@@ -71,6 +71,18 @@ def test_status_for_people(ctl):
     assert max(map(len, done.stdout.splitlines())) <= 80 and "\x1b" not in done.stdout
     for word in [*one.master.workers, one.master.pid, one.master.address, "ready"]:
         assert str(word) in done.stdout
+
+
+@pytest.mark.rules("K5")
+@pytest.mark.parametrize("columns, widest", [(1, 80), (39, 80), (1001, 512), (65535, 512)])
+def test_status_on_terminals_of_any_width(columns, widest, ctl):
+    one = ctl()
+    with Terminal(
+        "ctl", f"-control={one.path}", "status", size=(24, columns), env={"NO_COLOR": "1"}
+    ) as terminal:
+        table = terminal.read()
+        assert terminal.client.wait() == DONE
+    assert max(map(len, table.splitlines())) <= widest and str(one.master.pid) in table
 
 
 @pytest.mark.rules("K5")

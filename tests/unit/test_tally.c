@@ -149,8 +149,10 @@ static void show_rollout(char *text)
         return;
     append(text, " g%" PRIu64, rollout->generation);
     append_time(text, "began", &rollout->began);
-    if (rollout->result == TALLY_RUNNING)
+    if (rollout->result == TALLY_RUNNING) {
+        assert_int_equal(rollout->ended.ms, 0);
         return;
+    }
     append_time(text, "ended", &rollout->ended);
     append(text, "+%" PRIu64, rollout->elapsed);
     if (rollout->result == TALLY_FAILED)
