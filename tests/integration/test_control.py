@@ -136,11 +136,8 @@ def test_workers_inherit_neither_the_socket_nor_a_connection(stage):
         one.reload()
         worker = procfs.fds(eventually(lambda: len(one.workers) == 1 and one.workers)[0])
         sockets = [number for number, target in worker.items() if target.startswith("socket:")]
-        listeners = [n for n in sockets if os.readlink(f"/proc/{one.pid}/fd/3") == worker[n]]
         # What else it has it opened itself.
-        assert listeners == [3]
-        shared = set(one.fds.values()) & {worker[number] for number in sockets}
-        assert shared == {worker[3]}
+        assert [n for n in sockets if worker[n] in one.fds.values()] == [3]
         client.tell("ehlo")
 
 

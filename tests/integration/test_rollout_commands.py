@@ -266,8 +266,9 @@ def test_a_command_stays_once_its_rollout_has_succeeded(stage):
         wait_pool(one, 4, 1)
         assert version(one) == "two"
         client.tell("inc")
-        eventually(lambda: len(one.workers) == 2, what="two workers")
-        assert {"--version-text=two"} == {procfs.arguments(pid)[-1] for pid in one.workers}
+        one.wait_log(says("ready", generation=4), count=2)
+        words = [procfs.arguments(pid)[-1] for pid in one.workers]
+        assert words == 2 * ["--version-text=two"]
 
 
 @pytest.mark.rules("K5", "R7")
