@@ -12,6 +12,8 @@ static size_t write_reply(char *bytes, size_t size, struct text_span message,
     const struct proto_id *id, enum control_reply reply)
 {
     struct text text;
+    if (message.length >= size)
+        return 0;
     text_init(&text, bytes, size);
     proto_add_reply(&text, message, id, reply == CONTROL_REPLY_MORE, reply == CONTROL_REPLY_FAILED);
     return text.overflow ? 0 : text.length;

@@ -535,10 +535,10 @@ int supervisor_control_open(struct supervisor *sup)
     control->rolling = 0;
     control->tap = (struct log_tap){.take = tell_followers, .context = sup};
     supervisor_commands_clear(&control->commands);
-    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
-        control->waiters[i].ticket.serial = control->followers[i].ticket.serial = 0;
     if (sup->setup.control.fd < 0)
         return 0;
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        control->waiters[i].ticket.serial = control->followers[i].ticket.serial = 0;
     uid_t own = os->user_id(os);
     int error = control_open(
         &control->control, os, sup->setup.control.fd, own, account ? account->uid : own, &host);

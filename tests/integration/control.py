@@ -5,12 +5,11 @@ Every reply is read in three ways, as JSON, as YAML and after URL-decoding, whic
 
 import contextlib
 import json
-import os
 import socket
 from urllib.parse import unquote_plus
 
 import yaml
-from harness import PATIENCE, eventually
+from harness import PATIENCE
 
 
 def read_reply(line):
@@ -35,13 +34,14 @@ class Control:
 
     def __init__(self, path, timeout=20.0):
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(timeout * PATIENCE)
         self._rest = b""
         try:
+            # With a deadline it would not wait for a place in the queue.
             self._socket.connect(str(path))
         except OSError:
             self._socket.close()
             raise
+        self._socket.settimeout(timeout * PATIENCE)
 
     def __enter__(self):
         return self
@@ -135,16 +135,3 @@ def refused(path, command, *args, **keys):
 
 def status(path):
     return json.loads(tell(path, "status", "json"))
-
-
-def wait_bound(path, deadline=10.0):
-    """Waits until somebody takes connections at the path."""
-
-    def answers():
-        try:
-            Control(path).close()
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        return True
-
-    eventually(answers, deadline, f"a master at {os.fspath(path)}")

@@ -140,7 +140,8 @@ def test_node_says_it_is_ready(socket_dir, master):
 EINHORNSH = """
 require 'socket'; require 'yaml'
 socket = UNIXSocket.open(ARGV[0])
-send = lambda { |message| socket.write(YAML.dump(message).gsub(/%|\\n/, '%' => '%25', "\\n" => '%0A') + "\\n") }
+escaped = lambda { |text| text.gsub(/%|\\n/, '%' => '%25', "\\n" => '%0A') }
+send = lambda { |message| socket.write(escaped.call(YAML.dump(message)) + "\\n") }
 receive = lambda { YAML.load(socket.readline.gsub(/%(25|0A)/, '%25' => '%', '%0A' => "\\n")) }
 send.call({'command' => 'ehlo', 'user' => ENV['USER']})
 puts receive.call['message']

@@ -7,6 +7,8 @@ import subprocess
 import pytest
 from harness import BINARY, REPOSITORY, run
 
+pytestmark = pytest.mark.heavy  # no wrapper sees what is tested here
+
 SCRIPT = """
 source "$1"
 COMP_CWORD=$3

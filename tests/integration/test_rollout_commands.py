@@ -1,4 +1,4 @@
-"""Rollouts that the control socket asks for: who waits for which, with which command, and its end."""
+"""Rollouts that the control socket asks for: who waits for which, which command, and its end."""
 
 import os
 import re
@@ -7,12 +7,12 @@ from signal import SIGKILL
 import procfs
 import pytest
 from control import Control, ask, refused, status, tell
-from harness import SERVER, eventually, run
+from harness import PATIENCE, SERVER, eventually, run
 from masterlog import says
 from pools import assert_smooth, wait_pool
 from workers import Deploy, wait_only
 
-SLOW = 1000  # milliseconds: a test can do something while a worker is starting
+SLOW = int(400 * PATIENCE)  # milliseconds: a test can do something while a worker is starting
 
 
 @pytest.fixture
@@ -233,7 +233,9 @@ def test_an_outdated_generation_is_refused(stage):
         client.tell("rollout", generation=1)
         # Another deploy is at it.
         told = refused(path, "rollout", generation=1)
-        assert told == "generation 1 may be replaced already: a rollout to generation 2 is under way"
+        assert told == (
+            "generation 1 may be replaced already: a rollout to generation 2 is under way"
+        )
         one.wait_log(says("rollout_done", generation=2))
         assert "generation 2 does" in client.refused("rollout", generation=1)
         client.tell("rollout", generation=2, wait=True)
@@ -264,8 +266,9 @@ def test_a_command_stays_once_its_rollout_has_succeeded(stage):
         wait_pool(one, 4, 1)
         assert version(one) == "two"
         client.tell("inc")
-        eventually(lambda: len(one.workers) == 2, what="two workers")
-        assert {"--version-text=two"} == {procfs.arguments(pid)[-1] for pid in one.workers}
+        one.wait_log(says("ready", generation=4), count=2)
+        words = [procfs.arguments(pid)[-1] for pid in one.workers]
+        assert words == 2 * ["--version-text=two"]
 
 
 @pytest.mark.rules("K5", "R7")
@@ -293,7 +296,7 @@ def test_a_command_that_is_not_there_is_refused_at_once(socket_dir, stage):
     unusable.write_text("")
     with Control(path) as client:
         for words, why in (
-            (["/nonexistent/server"], "No such file or directory"),
+            ([f"{socket_dir}/none/server"], "No such file or directory"),
             (["no-such-server-on-the-path"], "No such file or directory"),
             ([str(unusable)], "Permission denied"),
             ([str(socket_dir)], "Permission denied"),
@@ -312,7 +315,8 @@ def test_a_command_that_is_not_there_is_refused_at_once(socket_dir, stage):
 
 
 # What a shell, a YAML reader or a terminal would make something of.
-ODD = ["", " ", "a b", "--", "-x", "%41", "+", 'q"uo\'te', "\x1b[2J", "\n", "é", "\\n", "x" * 30000]
+ODD = ["", " ", "a b", "--", "-x", "%41", "+", 'q"uo\'te', "\x1b[2J", "\n", "é", "\\n"]
+ODD += ["x" * 30000]
 
 
 @pytest.mark.rules("K1", "K5")

