@@ -123,8 +123,6 @@ void core_judge_whole(const struct core_event *event)
           (world.scale_pending ? world.scale_pending : world.settings.workers));
     CHECK(world_core.reload_pending == world.pending && world_core.due_count == world.due);
     CHECK(world_core.smooth == world.smooth && world_core.pending_mode == world.pending_mode);
-    CHECK(core_reload_generation(&world_core) ==
-          (world.started || world.stopped ? world.generation + world.pending : 1));
     CHECK(event->kind != CORE_SIGNAL || world_actions.count > 0 || !world.started);
     CHECK(world_step.to_go == 0 && world_step.dismissed == 0);
     CHECK(world.rolling || (!world.pending && !world.scale_pending));

@@ -225,6 +225,7 @@ static bool take_signals(
         if (number == 0) {
             text_add(why, "Invalid signal: ");
             add_shown(why, request->arg[i]);
+            text_add(why, ", expected a name such as USR2");
             return false;
         }
         ask->signals[ask->signal_count++] = number;

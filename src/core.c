@@ -271,14 +271,6 @@ unsigned core_workers_wanted(const struct core *core)
     return core->scale_pending ? core->scale_pending : core->settings.workers;
 }
 
-uint64_t core_reload_generation(const struct core *core)
-{
-    /* The start covers those that come before it. */
-    if (core->phase == CORE_NEW)
-        return 1;
-    return core->generation + core->reload_pending;
-}
-
 int core_find(const struct core *core, int64_t pid)
 {
     for (unsigned slot = 0; slot < core->slot_bound; slot++)

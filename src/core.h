@@ -259,10 +259,6 @@ uint64_t core_deadline(const struct core *core);
 /* How many workers are wanted, what is put off until the end of a rollout counted in. */
 unsigned core_workers_wanted(const struct core *core);
 
-/* The number of the rollout on which a reload hangs that has just been asked for: of the one that
- * is remembered, or else of the latest. */
-uint64_t core_reload_generation(const struct core *core);
-
 /* The slot of the living worker with this pid (> 0), or -1. */
 int core_find(const struct core *core, int64_t pid);
 

@@ -103,8 +103,31 @@ static void add_replacement(const struct config *config, struct text *plan)
     text_add_char(plan, '\n');
 }
 
+/* A file that cannot be made costs a line in the log at run time. */
+static void add_textfile(const struct setup *setup, struct text *plan)
+{
+    const char *path = setup->config->textfile;
+    char directory[LIMIT_URI];
+    if (!path)
+        return;
+    text_add(plan, "keep counters in ");
+    text_add_escaped(plan, path, strlen(path));
+    size_t length = (size_t)(strrchr(path, '/') - path);
+    if (length < sizeof directory) {
+        memcpy(directory, path, length);
+        directory[length] = '\0';
+        int error = setup->os->directory_writable(setup->os, length ? directory : "/");
+        if (error < 0) {
+            text_add(plan, ", which cannot be written now: ");
+            text_add(plan, strerror(-error));
+        }
+    }
+    text_add_char(plan, '\n');
+}
+
 void setup_plan_add(const struct setup *setup, const char *path, struct text *plan)
 {
+    add_textfile(setup, plan);
     add_command(setup, path, plan);
     add_workers(setup->config, plan);
     add_readiness(setup->config, plan);

@@ -60,6 +60,7 @@ struct status_source {
     int64_t master_pid;
     uint64_t now_ms;                 /* monotonic, as in core and tally */
     int64_t wall_s;                  /* since 1970, now */
+    uint64_t started_ms;             /* monotonic, when the master was started */
     int64_t started_wall_s;          /* the same when the master was started */
     const struct text_span *command; /* of the workers, with its arguments */
     size_t command_count;

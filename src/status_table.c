@@ -237,14 +237,13 @@ static void put_label(struct table *table, const char *label)
 static void add_master(struct table *table, const struct status_source *source)
 {
     const struct core *core = source->core;
-    const int64_t up = source->wall_s - source->started_wall_s;
     put_coloured(table, BOLD, "socketmaster");
     put(table, ' ');
     put_words(table, source->version);
     put_words(table, ", pid ");
     put_number(table, (uint64_t)source->master_pid);
     put_words(table, ", up ");
-    put_duration(table, up > 0 ? (uint64_t)up * 1000 : 0);
+    put_duration(table, source->now_ms - source->started_ms);
     put_words(table, ", ");
     put_words(table, status_phases[core->phase]);
     end_line(table);

@@ -382,6 +382,7 @@ static void serve(struct supervisor *sup)
     struct os_time wall;
     sup->os->wall_clock(sup->os, &wall);
     sup->started_wall_s = wall.seconds;
+    sup->started_ms = sup->os->clock_ms(sup->os);
     sup->action_count = 0;
     sup->textfile = (struct supervisor_textfile){.failed = false};
     tally_init(&sup->tally);

@@ -66,6 +66,12 @@ static void take_ping(struct supervisor *sup, const struct control_ask *ask)
 
 /* --- rollouts --- */
 
+/* The one that a reload brings which is asked for now, at once or when it is its turn. */
+static uint64_t next_generation(const struct supervisor *sup)
+{
+    return sup->core.generation + 1;
+}
+
 /* Another deploy was faster, or is at it. */
 static bool is_outdated(const struct core *core, uint64_t generation)
 {
@@ -94,7 +100,7 @@ static void refuse_outdated(struct supervisor *sup, const struct control_ask *as
 static bool take_words(struct supervisor *sup, const struct control_ask *ask, struct text *why)
 {
     struct supervisor_commands *commands = &sup->control.commands;
-    uint64_t generation = sup->core.generation + 1;
+    uint64_t generation = next_generation(sup);
     struct spawn_failure failure;
     const char *path;
     if (ask->arg_count == 0)
@@ -129,7 +135,7 @@ static void add_beginning(
         return;
     }
     bool later = sup->core.phase != CORE_SERVING;
-    add_generation(text, "generation ", sup->core.generation + 1);
+    add_generation(text, "generation ", next_generation(sup));
     text_add(text, later ? " starts when the rollout that is under way has ended" : " is starting");
 }
 
@@ -154,7 +160,7 @@ static void reload(struct supervisor *sup, const struct control_ask *ask, enum c
     add_beginning(sup, ask->command, &text);
     if (waits)
         sup->control.waiters[ask->ticket.client] = (struct supervisor_waiter){
-            .ticket = ask->ticket, .command = ask->command, .generation = sup->core.generation + 1};
+            .ticket = ask->ticket, .command = ask->command, .generation = next_generation(sup)};
     reply_text(sup, ask, &text, waits ? CONTROL_REPLY_MORE : CONTROL_REPLY_LAST);
     struct core_event event = supervisor_event(sup, CORE_RELOAD);
     event.mode = mode;
@@ -244,10 +250,10 @@ static void scale(struct supervisor *sup, const struct control_ask *ask, unsigne
     }
     text_init(&text, bytes, sizeof bytes);
     if (wanted < 1 || wanted > LIMIT_WORKERS) {
-        text_add_unsigned(&text, before);
-        text_add(&text, before == 1 ? " worker is wanted" : " workers are wanted");
-        text_add(&text, ": expected a number from 1 to "
-                        "1024");
+        text_add(&text, "unable to run ");
+        text_add_unsigned(&text, wanted);
+        text_add(&text, " workers: expected 1 to ");
+        text_add_unsigned(&text, LIMIT_WORKERS);
         reply_text(sup, ask, &text, CONTROL_REPLY_FAILED);
         return;
     }
@@ -315,6 +321,12 @@ static void die(struct supervisor *sup, const struct control_ask *ask)
 
 /* --- the log --- */
 
+static void take_verbosity(struct supervisor *sup, unsigned verbosity)
+{
+    sup->control.verbosity = verbosity;
+    log_set_quiet(&sup->log, verbosity == CONTROL_VERBOSITY_MAX);
+}
+
 static void set_verbosity(struct supervisor *sup, const struct control_ask *ask, unsigned verbosity)
 {
     static const char *const told[CONTROL_VERBOSITY_MAX + 1] = {
@@ -322,8 +334,7 @@ static void set_verbosity(struct supervisor *sup, const struct control_ask *ask,
         "verbosity 1: all but what is asked of this socket is logged",
         "verbosity 2: of the master's own lines warnings and errors alone are logged",
     };
-    sup->control.verbosity = verbosity;
-    log_set_quiet(&sup->log, verbosity == CONTROL_VERBOSITY_MAX);
+    take_verbosity(sup, verbosity);
     reply(sup, ask, told[verbosity]);
 }
 
@@ -339,18 +350,19 @@ static void louder(struct supervisor *sup, const struct control_ask *ask)
     set_verbosity(sup, ask, now > 0 ? now - 1 : now);
 }
 
+/* All of it, or nothing. */
 static void configure(struct supervisor *sup, const struct control_ask *ask)
 {
     const struct control_config *config = &ask->config;
-    if (config->has_verbosity && config->has_number)
-        log_set_quiet(
-            &sup->log, (sup->control.verbosity = config->verbosity) == CONTROL_VERBOSITY_MAX);
-    else if (config->has_verbosity)
-        set_verbosity(sup, ask, config->verbosity);
-    if (config->has_number)
+    if (config->has_number) {
+        if (config->has_verbosity && !is_stopping(sup))
+            take_verbosity(sup, config->verbosity);
         scale(sup, ask, config->number);
-    else if (!config->has_verbosity)
+    } else if (config->has_verbosity) {
+        set_verbosity(sup, ask, config->verbosity);
+    } else {
         reply(sup, ask, "nothing to change");
+    }
 }
 
 /* As much of the log's lines as goes into one reply: whole ones, unless the first is too long. */

@@ -47,6 +47,7 @@ struct supervisor {
     bool relay_watched;
     bool ended;
     int status;
+    uint64_t started_ms;
     int64_t started_wall_s;
     uint64_t action_count; /* of the core, ever */
     /* Descriptors of the worker in each slot; below 1: none (0 is never one). */

@@ -66,6 +66,7 @@ void supervisor_status_add(struct supervisor *sup, enum supervisor_form form, un
         .master_pid = os->process_id(os),
         .now_ms = os->clock_ms(os),
         .wall_s = wall.seconds,
+        .started_ms = sup->started_ms,
         .started_wall_s = sup->started_wall_s,
         .command = words,
         .command_count = list_command(sup, words),

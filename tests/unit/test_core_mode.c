@@ -103,33 +103,6 @@ static void test_modes_that_are_remembered(void **state)
     run_scenarios(cases, COUNT(cases));
 }
 
-/* Rules: R9 */
-static void test_which_rollout_a_reload_hangs_on(void **state)
-{
-    static const struct scenario way = {"none", {.workers = 2}, ""};
-    static const struct {
-        const char *script;
-        uint64_t generation;
-    } steps[] = {
-        {"1000 reload -> covered\n", 1},
-        {"1000 start\n", 1},
-        {"1000 reload -> later\n", 2},
-        {"1000 reload ->\n", 2},
-        {"1000 spawn-failed 0 11\n", 2},
-        {"1001 reload -> later\n", 3},
-        {"1002 stop 15\n", 2},
-        {"1003 reload -> refused\n", 2},
-    };
-
-    (void)state;
-    run_scenario(&way);
-    assert_int_equal(core_reload_generation(&world.core), 1);
-    for (size_t i = 0; i < COUNT(steps); i++) {
-        run_script("generation", steps[i].script);
-        assert_int_equal(core_reload_generation(&world.core), steps[i].generation);
-    }
-}
-
 /* Rules: G4 R10 K2 */
 static void test_signals_are_passed_on(void **state)
 {
@@ -181,7 +154,6 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_reload_names_its_mode),
         cmocka_unit_test(test_modes_that_are_remembered),
-        cmocka_unit_test(test_which_rollout_a_reload_hangs_on),
         cmocka_unit_test(test_signals_are_passed_on),
     };
 

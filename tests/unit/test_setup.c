@@ -669,6 +669,13 @@ static void test_a_check_says_what_a_start_would_do(void **state)
     static const struct {
         const char *words, *plan;
     } cases[] = {
+        {"-listen=tcp://127.0.0.1:80 -textfile=/run/m.prom /bin/server",
+            "listen on tcp://127.0.0.1:80 as descriptor 3\n"
+            "keep counters in /run/m.prom\nrun /bin/server\n" DEFAULTS},
+        {"-listen=tcp://127.0.0.1:80 -textfile=/none/m.prom /bin/server",
+            "listen on tcp://127.0.0.1:80 as descriptor 3\n"
+            "keep counters in /none/m.prom, which cannot be written now: No such file or "
+            "directory\nrun /bin/server\n" DEFAULTS},
         {"/bin/server", "listen on tcp://[::]:8080 as descriptor 3\nrun /bin/server\n" DEFAULTS},
         {"-listen=tcp://127.0.0.1:80 -listen=unix:///run/one /bin/server -v x",
             "listen on tcp://127.0.0.1:80 as descriptor 3\n"

@@ -134,6 +134,7 @@ static void test_a_clock_that_is_behind_tells_of_no_time(void **state)
     (void)state;
     snapshot_init(&snapshot);
     snapshot.source.started_wall_s = SNAPSHOT_WALL + 1;
+    snapshot.source.started_ms = SNAPSHOT_NOW_MS;
     snapshot_worker(&snapshot, 0, CORE_WORKER_READY, 1, 1, 0)->since.ms = SNAPSHOT_NOW_MS + 1;
     expect_part(table_of(80, false), "up 0ms,");
     expect_part(table_of(80, false), "ready         0ms");

@@ -294,7 +294,7 @@ static void test_more_and_fewer_workers(void **state)
     os_fake_exit_at(&fake, BEGIN + 31000, FIRST + 5, 0);
     os_fake_exit_at(&fake, BEGIN + 31000, FIRST + 4, 0);
     assert_int_equal(run(SOCKET "/bin/server"), 0);
-    expect_heard(0, "{\"message\": \"1 worker is wanted: expected a number from 1 to 1024\", "
+    expect_heard(0, "{\"message\": \"unable to run 0 workers: expected 1 to 1024\", "
                     "\"request_id\": 1, \"error\": true}\n");
     expect_heard(0, "workers wanted: 1 -> 2\"");
     expect_heard(0, "workers wanted: 2 -> 4\"");
