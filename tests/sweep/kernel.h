@@ -59,7 +59,8 @@ struct kernel_os {
     _Atomic uint64_t waits;
     _Atomic size_t event_count;
     struct kernel_event events[KERNEL_EVENTS_MAX];
-    size_t heap_at_first; /* bytes in use at the first wait, and at the latest */
+    char directory[KERNEL_PATH]; /* that it made for notify sockets, or "": it has none */
+    size_t heap_at_first;        /* bytes in use at the first wait, and at the latest */
     size_t heap_at_last;
 };
 
@@ -112,6 +113,8 @@ struct kernel_scenario {
     bool stubborn;      /* HUP does not end its workers */
     bool meddling;      /* they spoil the listeners */
     unsigned listeners; /* how many there are; 0: two */
+    bool says_ready;    /* workers say when they are ready ... */
+    bool notify_fd;     /* ... to one more descriptor */
     bool has_no_path;   /* none of them is a unix socket with a path */
     uint32_t uid;       /* of the workers, where not 0 */
     int status;         /* with which it ends, when it is to end by itself */
