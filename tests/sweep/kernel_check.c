@@ -214,16 +214,21 @@ static void check_birth(struct kernel_run *run, const struct kernel_worker *work
         kernel_violated(run, "worker %d was born without the variable of -envdir", worker->pid);
 }
 
-/* Had the one whose start is this event become ready by then? One that says so itself has done so
- * before it told us that it started. */
-static bool is_ready_by(struct kernel_run *run, const struct kernel_event *spawned, uint64_t now_ms)
+/* By then? One that says so itself has done so before it told us that it started. */
+static bool is_ready_by(
+    const struct kernel_run *run, const struct kernel_event *spawned, uint64_t now)
 {
-    if (!run->scenario->says_ready)
-        return now_ms - spawned->now_ms > KERNEL_START_MS;
-    for (size_t i = 0; i < run->worker_count; i++)
-        if (run->workers[i].pid == spawned->pid)
-            return run->workers[i].started && !run->workers[i].message.broken;
-    return false;
+    const struct kernel_worker *worker = kernel_worker_of(run, spawned->pid);
+    return run->scenario->says_ready ? worker->started && !worker->message.broken
+                                     : now - spawned->now_ms > KERNEL_START_MS;
+}
+
+/* Than that of one before it. In a pool only those tell that have started. */
+static bool is_of_later_generation(const struct kernel_run *run, pid_t pid, pid_t before)
+{
+    uint64_t earlier = kernel_worker_of(run, before)->message.generation;
+    return run->scenario->workers == 0 ||
+           (earlier != 0 && kernel_worker_of(run, pid)->message.generation > earlier);
 }
 
 /* Rules I2, I3. */
@@ -243,7 +248,8 @@ static void check_signals(struct kernel_run *run)
             reaped |= before->pid == event->pid && before->did == KERNEL_REAPED;
         }
         for (size_t k = spawned_at + 1; k < i; k++)
-            if (kernel->events[k].did == KERNEL_SPAWNED) {
+            if (kernel->events[k].did == KERNEL_SPAWNED &&
+                is_of_later_generation(run, kernel->events[k].pid, event->pid)) {
                 newer = true;
                 ready |= is_ready_by(run, &kernel->events[k], event->now_ms);
             }
@@ -279,6 +285,32 @@ static bool is_file_lost(const struct kernel_run *run)
     return run->scenario->meddling && !run->told_again && fails_with(run, OS_CALL_FILE_PINNED_LINK);
 }
 
+/* Does what fails make a start fail? */
+static bool may_fail_a_start(const struct kernel_run *run)
+{
+    static const enum os_call of_a_start[] = {OS_CALL_SPAWN, OS_CALL_PIPE_OPEN, OS_CALL_READ,
+        OS_CALL_WATCH_ADD, OS_CALL_WATCH_WAIT, OS_CALL_CLOCK_MS, OS_CALL_DIRECTORY_NAMES,
+        OS_CALL_FILE_HEAD};
+    static const enum os_call of_being_asked[] = {OS_CALL_SOCKET_OPEN, OS_CALL_SOCKET_SET,
+        OS_CALL_SOCKET_BIND, OS_CALL_FILE_REMOVE, OS_CALL_DATAGRAM_RECEIVE, OS_CALL_PROCESS_LOOK,
+        OS_CALL_REAP};
+    for (size_t i = 0; i < sizeof of_a_start / sizeof *of_a_start; i++)
+        if (fails_with(run, of_a_start[i]) && !is_in_pieces(run))
+            return true;
+    for (size_t i = 0; i < sizeof of_being_asked / sizeof *of_being_asked; i++)
+        if (run->scenario->says_ready && fails_with(run, of_being_asked[i]))
+            return true;
+    return false;
+}
+
+static bool are_enough(const struct kernel_run *run, size_t living)
+{
+    size_t wanted = run->scenario->workers != 0 ? run->scenario->workers : 1;
+    /* One more that could not be started is not wanted any more (rule R11). */
+    bool one_less = run->scenario->scales && may_fail_a_start(run);
+    return living == wanted || (one_less && living + 1 == wanted) || may_linger(run);
+}
+
 static void check_one_serves(struct kernel_run *run)
 {
     const struct kernel_worker *youngest = kernel_youngest(run);
@@ -287,7 +319,7 @@ static void check_one_serves(struct kernel_run *run)
         kernel_violated(run, "no worker is left");
         return;
     }
-    if (living != 1 && !may_linger(run))
+    if (!are_enough(run, living))
         kernel_violated(run, "%zu workers are alive", living);
     for (int unix_path = 0; unix_path <= 1; unix_path++) {
         if (unix_path && (run->scenario->has_no_path || is_file_lost(run)))
@@ -317,19 +349,9 @@ bool kernel_check_start(struct kernel_run *run)
  * start fail. */
 static void check_reloaded(struct kernel_run *run)
 {
-    static const enum os_call of_a_start[] = {OS_CALL_SPAWN, OS_CALL_PIPE_OPEN, OS_CALL_READ,
-        OS_CALL_WATCH_ADD, OS_CALL_WATCH_WAIT, OS_CALL_CLOCK_MS, OS_CALL_DIRECTORY_NAMES,
-        OS_CALL_FILE_HEAD};
-    static const enum os_call of_being_asked[] = {OS_CALL_SOCKET_OPEN, OS_CALL_SOCKET_SET,
-        OS_CALL_SOCKET_BIND, OS_CALL_FILE_REMOVE, OS_CALL_DATAGRAM_RECEIVE, OS_CALL_PROCESS_LOOK,
-        OS_CALL_REAP};
     const struct kernel_worker *youngest = kernel_youngest(run);
-    for (size_t i = 0; i < sizeof of_a_start / sizeof *of_a_start; i++)
-        if (fails_with(run, of_a_start[i]) && !is_in_pieces(run))
-            return;
-    for (size_t i = 0; i < sizeof of_being_asked / sizeof *of_being_asked; i++)
-        if (run->scenario->says_ready && fails_with(run, of_being_asked[i]))
-            return;
+    if (may_fail_a_start(run))
+        return;
     for (size_t i = 0; i < run->worker_count; i++)
         if (run->workers[i].message.broken)
             return;
