@@ -59,7 +59,8 @@ struct kernel_os {
     _Atomic uint64_t waits;
     _Atomic size_t event_count;
     struct kernel_event events[KERNEL_EVENTS_MAX];
-    size_t heap_at_first; /* bytes in use at the first wait, and at the latest */
+    char directory[KERNEL_PATH]; /* that it made for notify sockets, or "": it has none */
+    size_t heap_at_first;        /* bytes in use at the first wait, and at the latest */
     size_t heap_at_last;
 };
 
@@ -112,6 +113,10 @@ struct kernel_scenario {
     bool stubborn;      /* HUP does not end its workers */
     bool meddling;      /* they spoil the listeners */
     unsigned listeners; /* how many there are; 0: two */
+    unsigned workers;   /* how many there are at rest; 0: one */
+    bool scales;        /* one more is asked for, and one fewer */
+    bool says_ready;    /* workers say when they are ready ... */
+    bool notify_fd;     /* ... to one more descriptor */
     bool has_no_path;   /* none of them is a unix socket with a path */
     uint32_t uid;       /* of the workers, where not 0 */
     int status;         /* with which it ends, when it is to end by itself */
@@ -212,6 +217,8 @@ pid_t kernel_ask(struct kernel_run *run, bool unix_path, char question);
 
 /* The youngest that is alive and did start, or NULL. */
 struct kernel_worker *kernel_youngest(struct kernel_run *run);
+/* The worker of that pid, which an event or a message has named. */
+const struct kernel_worker *kernel_worker_of(const struct kernel_run *run, pid_t pid);
 /* How many workers are alive. */
 size_t kernel_living(const struct kernel_run *run);
 

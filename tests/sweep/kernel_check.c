@@ -201,7 +201,8 @@ static void check_birth(struct kernel_run *run, const struct kernel_worker *work
 {
     const struct worker_message *message = &worker->message;
     const uint64_t none_of =
-        ~UINT64_C(0) << (3 + (run->scenario->listeners != 0 ? run->scenario->listeners : 2));
+        ~UINT64_C(0) << (3 + (run->scenario->listeners != 0 ? run->scenario->listeners : 2) +
+                         run->scenario->notify_fd);
     if ((message->descriptors & none_of) != 0 || (~message->descriptors & ~none_of) != 0)
         kernel_violated(run, "worker %d was born with descriptors %#llx", worker->pid,
             (unsigned long long)message->descriptors);
@@ -211,6 +212,23 @@ static void check_birth(struct kernel_run *run, const struct kernel_worker *work
         kernel_violated(run, "worker %d was born as user %u", worker->pid, message->uid);
     if (!run->scenario->plain && !message->has_variable)
         kernel_violated(run, "worker %d was born without the variable of -envdir", worker->pid);
+}
+
+/* By then? One that says so itself has done so before it told us that it started. */
+static bool is_ready_by(
+    const struct kernel_run *run, const struct kernel_event *spawned, uint64_t now)
+{
+    const struct kernel_worker *worker = kernel_worker_of(run, spawned->pid);
+    return run->scenario->says_ready ? worker->started && !worker->message.broken
+                                     : now - spawned->now_ms > KERNEL_START_MS;
+}
+
+/* Than that of one before it. In a pool only those tell that have started. */
+static bool is_of_later_generation(const struct kernel_run *run, pid_t pid, pid_t before)
+{
+    uint64_t earlier = kernel_worker_of(run, before)->message.generation;
+    return run->scenario->workers == 0 ||
+           (earlier != 0 && kernel_worker_of(run, pid)->message.generation > earlier);
 }
 
 /* Rules I2, I3. */
@@ -230,9 +248,10 @@ static void check_signals(struct kernel_run *run)
             reaped |= before->pid == event->pid && before->did == KERNEL_REAPED;
         }
         for (size_t k = spawned_at + 1; k < i; k++)
-            if (kernel->events[k].did == KERNEL_SPAWNED) {
+            if (kernel->events[k].did == KERNEL_SPAWNED &&
+                is_of_later_generation(run, kernel->events[k].pid, event->pid)) {
                 newer = true;
-                ready |= event->now_ms - kernel->events[k].now_ms > KERNEL_START_MS;
+                ready |= is_ready_by(run, &kernel->events[k], event->now_ms);
             }
         if (reaped)
             kernel_violated(run, "signal %d to %d, which was reaped", event->number, event->pid);
@@ -266,6 +285,32 @@ static bool is_file_lost(const struct kernel_run *run)
     return run->scenario->meddling && !run->told_again && fails_with(run, OS_CALL_FILE_PINNED_LINK);
 }
 
+/* Does what fails make a start fail? */
+static bool may_fail_a_start(const struct kernel_run *run)
+{
+    static const enum os_call of_a_start[] = {OS_CALL_SPAWN, OS_CALL_PIPE_OPEN, OS_CALL_READ,
+        OS_CALL_WATCH_ADD, OS_CALL_WATCH_WAIT, OS_CALL_CLOCK_MS, OS_CALL_DIRECTORY_NAMES,
+        OS_CALL_FILE_HEAD};
+    static const enum os_call of_being_asked[] = {OS_CALL_SOCKET_OPEN, OS_CALL_SOCKET_SET,
+        OS_CALL_SOCKET_BIND, OS_CALL_FILE_REMOVE, OS_CALL_DATAGRAM_RECEIVE, OS_CALL_PROCESS_LOOK,
+        OS_CALL_REAP};
+    for (size_t i = 0; i < sizeof of_a_start / sizeof *of_a_start; i++)
+        if (fails_with(run, of_a_start[i]) && !is_in_pieces(run))
+            return true;
+    for (size_t i = 0; i < sizeof of_being_asked / sizeof *of_being_asked; i++)
+        if (run->scenario->says_ready && fails_with(run, of_being_asked[i]))
+            return true;
+    return false;
+}
+
+static bool are_enough(const struct kernel_run *run, size_t living)
+{
+    size_t wanted = run->scenario->workers != 0 ? run->scenario->workers : 1;
+    /* One more that could not be started is not wanted any more (rule R11). */
+    bool one_less = run->scenario->scales && may_fail_a_start(run);
+    return living == wanted || (one_less && living + 1 == wanted) || may_linger(run);
+}
+
 static void check_one_serves(struct kernel_run *run)
 {
     const struct kernel_worker *youngest = kernel_youngest(run);
@@ -274,7 +319,7 @@ static void check_one_serves(struct kernel_run *run)
         kernel_violated(run, "no worker is left");
         return;
     }
-    if (living != 1 && !may_linger(run))
+    if (!are_enough(run, living))
         kernel_violated(run, "%zu workers are alive", living);
     for (int unix_path = 0; unix_path <= 1; unix_path++) {
         if (unix_path && (run->scenario->has_no_path || is_file_lost(run)))
@@ -304,13 +349,9 @@ bool kernel_check_start(struct kernel_run *run)
  * start fail. */
 static void check_reloaded(struct kernel_run *run)
 {
-    static const enum os_call of_a_start[] = {OS_CALL_SPAWN, OS_CALL_PIPE_OPEN, OS_CALL_READ,
-        OS_CALL_WATCH_ADD, OS_CALL_WATCH_WAIT, OS_CALL_CLOCK_MS, OS_CALL_DIRECTORY_NAMES,
-        OS_CALL_FILE_HEAD};
     const struct kernel_worker *youngest = kernel_youngest(run);
-    for (size_t i = 0; i < sizeof of_a_start / sizeof *of_a_start; i++)
-        if (fails_with(run, of_a_start[i]) && !is_in_pieces(run))
-            return;
+    if (may_fail_a_start(run))
+        return;
     for (size_t i = 0; i < run->worker_count; i++)
         if (run->workers[i].message.broken)
             return;
@@ -369,7 +410,7 @@ static void check_failed_start(struct kernel_run *run)
      * learnt too late: by who cannot wait, or read, or whose clock leaps. */
     size_t reasons = count_in(said, "unable to");
     size_t repeated = count_in(said, "could not be started: unable to");
-    bool late = count_in(said, "was not ready in time") > 0;
+    bool late = count_in(said, "was not ready in time") + count_in(said, "can never say") > 0;
     if (!by_signal && !late && reasons != 1 && (reasons != 2 || repeated != 1))
         kernel_violated(run, "a failed start does not say once what it was unable to do");
 }
@@ -394,6 +435,9 @@ static void check_left_over(struct kernel_run *run)
         if (ours && !fails_with(run, OS_CALL_FILE_REMOVE) && !fails_with(run, OS_CALL_FILE_LOOK))
             kernel_violated(run, "%s was left", names[i]);
     }
+    if (run->page->kernel.directory[0] != '\0' && !fails_with(run, OS_CALL_FILE_REMOVE) &&
+        !fails_with(run, OS_CALL_DIRECTORY_REMOVE))
+        kernel_violated(run, "%s was left", run->page->kernel.directory);
     if (run->page->left_open != 0)
         kernel_violated(
             run, "descriptors %#llx were left open", (unsigned long long)run->page->left_open);

@@ -149,6 +149,14 @@ void kernel_observe(struct kernel_run *run)
     read_bytes(run->console_fd, run->console, sizeof run->console, &run->console_length, false);
 }
 
+const struct kernel_worker *kernel_worker_of(const struct kernel_run *run, pid_t pid)
+{
+    size_t at = 0;
+    while (at + 1 < run->worker_count && run->workers[at].pid != pid)
+        at++;
+    return &run->workers[at];
+}
+
 struct kernel_worker *kernel_youngest(struct kernel_run *run)
 {
     struct kernel_worker *youngest = NULL;

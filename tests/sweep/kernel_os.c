@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -78,6 +79,24 @@ static int kernel_kill_group(struct os *os, pid_t pid, int signal)
     return kernel->posix.kill_group(&kernel->posix, pid, signal);
 }
 
+static int kernel_directory_make(struct os *os, char *path, mode_t mode)
+{
+    struct kernel_os *kernel = kernel_of(os);
+    int error = kernel->posix.directory_make(&kernel->posix, path, mode);
+    if (error == 0)
+        snprintf(kernel->directory, sizeof kernel->directory, "%s", path);
+    return error;
+}
+
+static int kernel_directory_remove(struct os *os, const char *path)
+{
+    struct kernel_os *kernel = kernel_of(os);
+    int error = kernel->posix.directory_remove(&kernel->posix, path);
+    if (error == 0)
+        kernel->directory[0] = '\0';
+    return error;
+}
+
 /* The bell is none of the caller's business. Returns how many are left of `found`. */
 static int hear_bell(struct kernel_os *kernel, struct os_ready *ready, int found)
 {
@@ -143,5 +162,7 @@ void kernel_os_init(struct kernel_os *kernel, int bell, int notice, int lock)
     kernel->os.kill_process = kernel_kill_process;
     kernel->os.kill_group = kernel_kill_group;
     kernel->os.watch_wait = kernel_watch_wait;
+    kernel->os.directory_make = kernel_directory_make;
+    kernel->os.directory_remove = kernel_directory_remove;
     kernel->os.service_find = kernel_service_find;
 }

@@ -106,6 +106,15 @@ static void reload_and_stop(struct kernel_run *run)
     stop(run);
 }
 
+/* As many more as fewer, and each is taken before the next comes. */
+static void grow_and_shrink(struct kernel_run *run)
+{
+    kernel_signal(run, SIGTTIN);
+    kernel_settle(run);
+    kernel_signal(run, SIGTTOU);
+    kernel_settle(run);
+}
+
 /* --- what is set up --- */
 
 static const char *const stubborn[] = {"-stop=500", "-kill=group", NULL};
@@ -123,12 +132,47 @@ static const char *const check[] = {"-check", NULL};
 static const char *const check_names[] = {"-check", "-listen=tcp://localhost:http",
     "-listen=udp://127.0.0.1:0", "-listen=unix://%d/socket", NULL};
 static const char *const json[] = {"-log=json", NULL};
+/* The time is longer than -start, which is given. */
+static const char *const notify[] = {"-ready=notify", "-ready-timeout=20000000", NULL};
+static const char *const notify_fd[] = {"-ready=fd", "-ready-timeout=20000000", NULL};
+static const char *const pool[] = {
+    "-workers=3", "-rollout=smooth", "-max-starting=1", "-hold=50", NULL};
+static const char *const notify_pool[] = {
+    "-workers=2", "-ready=notify", "-ready-timeout=20000000", NULL};
 
 const struct kernel_scenario kernel_scenarios[] = {
     {.name = "start", .faults_from_birth = true, .stale_file = true, .locked = true},
     {.name = "reload", .play = reload},
     {.name = "failed-reload", .play = reload_broken},
     {.name = "meddling", .options = nonblock, .meddling = true, .listeners = 3, .play = reload},
+    {.name = "notify",
+        .options = notify,
+        .says_ready = true,
+        .faults_from_birth = true,
+        .play = reload_and_stop},
+    {.name = "failed-notify", .options = notify, .says_ready = true, .play = reload_broken},
+    {.name = "ready-fd",
+        .options = notify_fd,
+        .says_ready = true,
+        .notify_fd = true,
+        .faults_from_birth = true,
+        .play = reload},
+    {.name = "failed-ready-fd",
+        .options = notify_fd,
+        .says_ready = true,
+        .notify_fd = true,
+        .play = reload_broken},
+    {.name = "pool", .options = pool, .workers = 3, .faults_from_birth = true, .play = reload},
+    {.name = "failed-pool",
+        .options = notify_pool,
+        .workers = 2,
+        .says_ready = true,
+        .play = reload_broken},
+    {.name = "more-and-fewer",
+        .options = pool,
+        .workers = 3,
+        .scales = true,
+        .play = grow_and_shrink},
     {.name = "storm", .play = storm},
     {.name = "stop", .play = stop},
     {.name = "stop-in-the-middle", .play = stop_in_the_middle},

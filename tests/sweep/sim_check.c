@@ -159,17 +159,14 @@ static void check_failed_start(struct sim_world *world, int status)
 {
     struct os_sim *sim = &world->sim;
     const struct sim_heard *said = &world->console;
-    /* A reload that was asked for meanwhile is a start of its own: its workers' end counts (X2). */
-    bool started_again = sim->hup_read_at != 0;
     if (status != 1)
         os_sim_violate(sim, "X3", "the master ended unasked, with exit status %d", status);
     if (world->fault.struck == 0)
         os_sim_violate(sim, "C6", "the start failed although nothing else did");
-    if ((sim->spawned > world->config.workers && !started_again) ||
+    /* A reload that was asked for meanwhile starts others. */
+    if ((sim->spawned > world->config.workers && sim->hup_read_at == 0) ||
         count_ready(world) >= world->config.workers)
         os_sim_violate(sim, "I7", "the master ended although its workers were ready");
-    if (started_again)
-        return;
     if (is_mute(world))
         return;
     size_t lines = count_in(said, "\n");

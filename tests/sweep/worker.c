@@ -5,7 +5,8 @@
  *
  * It tells the director how it was born and which signals come, whatever becomes of the log; it
  * answers on every listener; HUP and TERM end it. What it writes to the log can be counted:
- * "hello", perhaps a flood, "bye" without a newline.
+ * "hello", perhaps a flood, "bye" without a newline. Where it is asked to say that it is ready, it
+ * does so before it tells the director that it has started.
  */
 #include "worker.h"
 
@@ -148,6 +149,22 @@ _Noreturn static void leave(int status)
     _exit(status);
 }
 
+/* Where it is asked to. Who gives it up closes NOTIFY_FD by ending. */
+static void say_ready(void)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    const char *number = getenv("NOTIFY_FD");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (number != NULL)
+        (void)!write((int)strtol(number, NULL, 10), "\n", 1);
+    if (path == NULL || strlen(path) >= sizeof address.sun_path)
+        return;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    memcpy(address.sun_path, path, strlen(path));
+    (void)sendto(fd, "READY=1", 7, 0, (const struct sockaddr *)&address, sizeof address);
+    close(fd);
+}
+
 static void flood(void)
 {
     static char line[WORKER_FLOOD_LONG];
@@ -235,6 +252,8 @@ int main(int argc, char **argv)
         meddle();
     if (!worker.message.broken)
         write_all("hello\n", 6);
+    if (!worker.message.broken)
+        say_ready();
     tell(WORKER_STARTED, 0);
     if (worker.message.broken)
         _exit(WORKER_BROKEN_STATUS);

@@ -45,6 +45,39 @@ static void hears_its_workers(void)
     os->close(os, ear);
 }
 
+/* The master takes what its only worker says, which is that it is ready, and looks at it. Does it
+ * count? */
+static bool hears_of(int ear, bool crashes)
+{
+    static char variable[] = "NOTIFY_SOCKET=/run/0";
+    char bytes[8];
+    pid_t sender;
+    struct os_process process;
+    start_oddly(1, (struct oddity){.variable = variable});
+    sleep_ms(START_MS);
+    const struct os_sim_process *worker = os_sim_worker(&sim, 0);
+    assert_true(os->datagram_receive(os, ear, bytes, sizeof bytes, &sender) > 0);
+    assert_true(worker->heard_at != 0);
+    if (crashes)
+        crash(0);
+    assert_int_equal(os->process_look(os, sender, &process), 0);
+    return worker->heard_at != 0;
+}
+
+static void hears_the_living(void)
+{
+    sim.settings.ready = OS_SIM_READY_NOTIFY;
+    begin();
+    assert_true(hears_of(ear_open("/run/0"), false));
+}
+
+static void hears_the_dead(void)
+{
+    sim.settings.ready = OS_SIM_READY_NOTIFY;
+    begin();
+    assert_false(hears_of(ear_open("/run/0"), true));
+}
+
 static void knows_its_workers(void)
 {
     struct os_process process;
@@ -148,6 +181,8 @@ static void removes_a_directory(void)
 
 static const struct master masters[] = {
     {"hears its workers", hears_its_workers, NULL},
+    {"hears the living", hears_the_living, NULL},
+    {"hears the dead", hears_the_dead, NULL},
     {"knows its workers", knows_its_workers, NULL},
     {"makes directories", makes_directories, NULL},
     {"gives a pipe", gives_a_pipe, NULL},
@@ -158,7 +193,7 @@ static const struct master masters[] = {
     {"removes a directory", removes_a_directory, "I10: /srv"},
 };
 
-/* Rules: I7 I8 I10 L7 */
+/* Rules: I7 I8 I10 L7 R4 */
 static void test_what_workers_tell_a_master(void **state)
 {
     (void)state;
