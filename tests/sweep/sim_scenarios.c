@@ -254,6 +254,8 @@ static const char *const control[] = {
 static const char *const control_ack[] = {"-listen=tcp://127.0.0.1:8080",
     "-control=" SIM_CONTROL_PATH, "-ready=ack", "-ready-timeout=2000", "-user=nobody:nogroup",
     NULL};
+static const char *const control_group[] = {"-listen=tcp://127.0.0.1:8080",
+    "-control=" SIM_CONTROL_PATH, "-textfile=/run/metrics", "-kill=group", "-stop=500", NULL};
 static const char *const control_pool[] = {
     "-listen=tcp://127.0.0.1:8080", "-control=" SIM_CONTROL_PATH, "-workers=2", NULL};
 
@@ -412,10 +414,11 @@ const struct sim_scenario sim_scenarios[] = {
         .output = OS_OUTPUT_REOPENED,
         .acts = rolling_out},
     {.name = "control-stop",
-        .options = control,
+        .options = control_group,
         .output = OS_OUTPUT_REOPENED,
         .acts = dying,
-        .first = &slow},
+        .first = &stubborn,
+        .later = &stubborn},
     /* stops */
     {.name = "stop", .options = plain, .output = OS_OUTPUT_REOPENED, .acts = stopping},
     {.name = "stop-in-the-middle",
