@@ -201,7 +201,8 @@ static const struct os_fault_way *choose_fault(struct os_fault *fault, enum os_c
     /* A storm never keeps itself up. */
     if (world->sim.now >= world->storm_until && os_sim_chance(world->choice, 8)) {
         world->storm = way;
-        world->storm_until = world->sim.now + draw(world, MINUTE);
+        /* Clients make so many calls that storms would be all there is. */
+        world->storm_until = world->sim.now + draw(world, is_controlled(world) ? SECOND : MINUTE);
     }
     return way;
 }
