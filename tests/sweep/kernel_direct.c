@@ -372,7 +372,8 @@ static bool is_stalled(const struct kernel_run *run, const struct rest *rest)
 static bool is_confirmed(const struct kernel_run *run, const struct rest *rest)
 {
     const struct os_fault_way *way = run->page->fault.way;
-    bool one_by_one = way != NULL && way->call == OS_CALL_WATCH_WAIT;
+    /* Who calls at the control socket is accepted in one turn, and heard in the next. */
+    bool one_by_one = run->scenario->control || (way != NULL && way->call == OS_CALL_WATCH_WAIT);
     return rest->turns >= (one_by_one ? TURNS_ONE_BY_ONE : 1);
 }
 
