@@ -95,6 +95,10 @@ UNIT_report     = text core report flag cli uri envp
 UNIT_status     = text core flag cli uri envp tally status
 UNIT_proto_answer = $(UNIT_proto)
 UNIT_flag       = text flag
+UNIT_status_json = $(UNIT_status)
+UNIT_status_metrics = $(UNIT_status)
+UNIT_status_state = $(UNIT_status)
+UNIT_status_table = $(UNIT_status)
 UNIT_log        = text childlog log
 UNIT_listener   = text uri listener
 UNIT_listener_file    = $(UNIT_listener)
@@ -112,28 +116,30 @@ UNIT_os_posix_connection = os_posix
 UNIT_os_posix_watch = os_posix
 UNIT_os_fault   =
 UNIT_os_sim     = text envp
+UNIT_os_sim_connections = $(UNIT_os_sim)
 UNIT_os_sim_holdings = $(UNIT_os_sim)
 UNIT_os_sim_messages = $(UNIT_os_sim)
 UNIT_os_sim_rollouts = $(UNIT_os_sim)
 UNIT_console    = text console
 UNIT_client     = text envp flag proto client
-UNIT_client_words = $(UNIT_client)
 UNIT_relay      = text childlog log relay
 UNIT_control    = text uri envp flag cli proto ancestor control
 UNIT_control_command = $(UNIT_control)
 UNIT_control_flood = $(UNIT_control)
+UNIT_control_chaos = $(UNIT_control)
 UNIT_control_peer = $(UNIT_control)
 UNIT_setup      = text uri envp flag cli listener spawn setup
 UNIT_supervisor = text core uri envp childlog flag notify_message proto tally cli report status \
                   console log listener ancestor notify spawn relay control setup supervisor
+UNIT_supervisor_control = $(UNIT_supervisor)
 UNIT_supervisor_command = text supervisor_command
 UNIT_supervisor_faults = $(UNIT_supervisor)
 UNIT_supervisor_log = $(UNIT_supervisor)
 UNIT_supervisor_ready = $(UNIT_supervisor)
 # Hands are tested against the scripted fake of the port.
 UNIT_FAKED      = console log listener listener_file listener_inherit listener_guard \
-                  listener_private spawn ancestor notify relay control control_flood control_peer \
-                  setup client client_words supervisor supervisor_faults supervisor_log \
+                  listener_private spawn ancestor notify relay control control_chaos control_flood control_peer \
+                  setup client supervisor supervisor_control supervisor_faults supervisor_log \
                   supervisor_ready
 
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
@@ -320,12 +326,16 @@ bench: ## measures against floors taken beside it (BENCH_OPTIONS=--quick: a shor
 .PHONY: install uninstall format clean help
 BIN = $(DESTDIR)$(PREFIX)/bin
 MAN = $(DESTDIR)$(PREFIX)/share/man/man1
-install: all ## installs the program and its manual (PREFIX, DESTDIR)
-	install -d $(BIN) $(MAN)
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+install: all ## installs the programs, their manuals and completion (PREFIX, DESTDIR)
+	install -d $(BIN) $(MAN) $(COMPLETIONS)
 	install -m 755 $(BUILD)/socketmaster $(BIN)/socketmaster
-	install -m 644 man/socketmaster.1 $(MAN)/socketmaster.1
+	ln -sf socketmaster $(BIN)/socketmasterctl
+	install -m 644 man/socketmaster.1 man/socketmasterctl.1 $(MAN)
+	install -m 644 completions/socketmaster $(COMPLETIONS)/socketmaster
+	ln -sf socketmaster $(COMPLETIONS)/socketmasterctl
 uninstall: ## takes them away again
-	rm -f $(BIN)/socketmaster $(MAN)/socketmaster.1
+	rm -f $(foreach name,socketmaster socketmasterctl,$(BIN)/$(name) $(MAN)/$(name).1 $(COMPLETIONS)/$(name))
 format: ## lays out the C files as ci/format wants them
 	$(Q)ci/format -i
 clean: ## removes what was built

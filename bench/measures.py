@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 
+from controls import Controls
 from pools import Pools
 from process import Broken, Ears, Program, free_port, wait_gone
 from rows import Row
@@ -42,7 +43,9 @@ class Bench:
             "memory": self.memory,
             "idle": self.idle,
             "soak": self.soak,
-        } | Pools(self.build, rounds).measures
+        }
+        self.measures |= Pools(self.build, rounds).measures
+        self.measures |= Controls(self.build, rounds).measures
 
     def measure(self, name):
         with Ears() as self.ears:

@@ -15,10 +15,11 @@ class Rounds:
     soak: int
     idle_s: int
     pools: int
+    asks: int
 
 
-FULL = Rounds(starts=300, reloads=500, floods=9, memories=15, soak=10000, idle_s=10, pools=7)
-QUICK = Rounds(starts=60, reloads=100, floods=3, memories=5, soak=500, idle_s=3, pools=1)
+FULL = Rounds(starts=300, reloads=500, floods=9, memories=15, soak=10000, idle_s=10, pools=7, asks=5)
+QUICK = Rounds(starts=60, reloads=100, floods=3, memories=5, soak=500, idle_s=3, pools=1, asks=2)
 
 
 @dataclasses.dataclass

@@ -32,7 +32,7 @@ struct client {
 /* --- complaints --- */
 
 /* Of what the master or a worker may have written, too. */
-static int complain(struct client *client, struct text_span words, enum client_status status)
+static int complain(struct client *client, struct text_span words, int status)
 {
     client_output_write(&client->errors, text_span_of(program));
     client_output_write(&client->errors, text_span_of(": "));
@@ -40,12 +40,14 @@ static int complain(struct client *client, struct text_span words, enum client_s
     return status;
 }
 
-static int complain_of_master(struct client *client, int error)
+static int complain_of_master(struct client *client, int error, bool begun)
 {
     char bytes[FAILURE_SIZE];
     struct text text;
     text_init(&text, bytes, sizeof bytes);
     client_link_add_failure(&text, client->os, client->ask.control, error);
+    if (error == 0)
+        text_add(&text, begun ? " in the middle" : " before it had answered");
     return complain(client, (struct text_span){text.bytes, text.length}, CLIENT_NO_MASTER);
 }
 
@@ -180,7 +182,7 @@ static int listen_to(struct client *client)
         if (got == -ETIMEDOUT)
             return complain_of_time(client, !is_first);
         if (got <= 0)
-            return complain_of_master(client, got);
+            return complain_of_master(client, got, !is_first);
         if (answer.error)
             return complain(client, answer.message, CLIENT_REFUSED);
         show(client, answer.message, is_first);
@@ -203,12 +205,12 @@ static int converse(struct client *client, const struct text *line)
     if (error == -ETIMEDOUT)
         return complain_of_time(client, false);
     if (error < 0)
-        return complain_of_master(client, error);
+        return complain_of_master(client, error, false);
     error = client_link_send(client->link, line->bytes, line->length);
     if (error == -ETIMEDOUT)
         status = complain_of_time(client, false);
     else if (error < 0)
-        status = complain_of_master(client, error);
+        status = complain_of_master(client, error, false);
     else
         status = listen_to(client);
     client_link_close(client->link);

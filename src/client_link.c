@@ -213,7 +213,7 @@ void client_link_add_failure(struct text *text, struct os *os, const char *path,
     text_add(text, ": ");
     switch (error) {
     case 0:
-        text_add(text, "the master closed the connection before it had answered");
+        text_add(text, "the master closed the connection");
         break;
     case -ECONNREFUSED:
         text_add(text, refusal(os, path));

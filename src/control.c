@@ -17,7 +17,7 @@ static void client_close(struct control *control, unsigned index)
     /* First out of the set: a worker that is just being started may hold the connection still. */
     control->os->watch_remove(control->os, control->set, client->fd);
     control->os->close(control->os, client->fd);
-    control_reply_drop(control, index);
+    control_reply_give_back(control, index);
     *client = (struct control_client){.fd = -1};
 }
 
@@ -50,15 +50,22 @@ static bool is_done(const struct control *control, unsigned index)
            !control_reply_waits(control, index);
 }
 
+/* May more be read from it now? */
+static bool wants_input(const struct control_client *client)
+{
+    return !client->ended && !client->closing && !client->has_line && !is_full(client);
+}
+
 /* Watches it for what it can do next: for nothing at all while only its end could tell us anything.
- * Closes it where it is over. */
+ * What is not to be read now, and may be soon, is watched on until it presses. Closes it where it
+ * is over. */
 static void client_settle(struct control *control, unsigned index)
 {
     struct control_client *client = &control->clients[index];
     struct os *os = control->os;
     if (client->fd < 0)
         return;
-    bool readable = !client->ended && !client->closing && !client->has_line && !is_full(client);
+    bool readable = wants_input(client) || (client->readable && !client->pressing);
     bool writable = control_reply_waits(control, index);
     if (is_done(control, index)) {
         client_close(control, index);
@@ -69,6 +76,7 @@ static void client_settle(struct control *control, unsigned index)
     os->watch_remove(os, control->set, client->fd);
     client->readable = readable;
     client->writable = writable;
+    client->pressing = false;
     if (os->watch_add(os, control->set, client->fd, index, readable, writable) < 0)
         client_close(control, index);
 }
@@ -198,8 +206,9 @@ static void perform(
     }
 }
 
-/* Takes the next request, unless it needs the large buffer and somebody else has that. */
-static void take_request(struct control *control, unsigned index)
+/* Takes the next request, unless it needs the large buffer and somebody else has that. Returns how
+ * many bytes it has. */
+static size_t take_request(struct control *control, unsigned index)
 {
     struct control_client *client = &control->clients[index];
     struct proto_request *request = &control->request;
@@ -218,7 +227,7 @@ static void take_request(struct control *control, unsigned index)
         command = control_command_find(request, client->role, &words);
     client->large = command >= 0 && control_command_is_large((enum control_command)command);
     if (client->large && control->lent >= 0)
-        return;
+        return length;
     client->large = false;
     client->closing = !client->has_line ||
                       (command >= 0 && control_command_is_last((enum control_command)command));
@@ -229,6 +238,7 @@ static void take_request(struct control *control, unsigned index)
         perform(control, index, &ask, &words);
     else
         answer(control, index, &words, CONTROL_REPLY_FAILED);
+    return length;
 }
 
 /* --- replies --- */
@@ -309,7 +319,7 @@ static void client_open(struct control *control, int fd)
     struct os_peer peer;
     const char *why = "Permission denied: you are neither root nor the user that socketmaster runs "
                       "as, nor a process of its workers";
-    pid_t worker = 0;
+    pid_t worker;
     int free = -1;
     int error = os->socket_peer(os, fd, &peer);
     if (error == 0) {
@@ -394,15 +404,16 @@ static void client_ready(struct control *control, unsigned index, const struct o
     struct control_client *client = &control->clients[index];
     if (client->fd < 0)
         return;
-    if (!client->readable && !client->writable) {
-        if (is_gone(control, index))
-            client_close(control, index);
-        return;
-    }
     if (client->writable && ready->writable)
         client_send(control, index);
-    if (client->fd >= 0 && client->readable && ready->readable)
+    if (client->fd < 0 || !ready->readable)
+        return;
+    if (wants_input(client))
         read_client(control, index);
+    else if (is_gone(control, index))
+        client_close(control, index);
+    else
+        client->pressing = true;
 }
 
 static void expire(struct control *control, unsigned index, uint64_t now)
@@ -424,6 +435,28 @@ static void expire(struct control *control, unsigned index, uint64_t now)
     }
 }
 
+/* Long requests take long to read: who is left out of this round is the first of the next. */
+static void take_turns(struct control *control, uint64_t now)
+{
+    size_t taken = 0;
+    bool left_out = false;
+    unsigned first = control->next;
+    control->next = (first + 1) % CONTROL_CLIENTS;
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+        unsigned index = (first + i) % CONTROL_CLIENTS;
+        bool due = is_next_due(control, index);
+        if (due && taken < CONTROL_ROUND) {
+            taken += take_request(control, index);
+        } else if (due && !left_out) {
+            left_out = true;
+            control->next = index;
+        }
+        if (control->clients[index].fd >= 0)
+            expire(control, index, now);
+        client_settle(control, index);
+    }
+}
+
 void control_pump(struct control *control, uint64_t now)
 {
     enum { READY_MAX = CONTROL_CLIENTS + 1 };
@@ -442,15 +475,7 @@ void control_pump(struct control *control, uint64_t now)
         start_accepting(control, now);
     if (dialled)
         accept_some(control, now);
-    for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
-        unsigned index = (control->next + i) % CONTROL_CLIENTS;
-        if (is_next_due(control, index))
-            take_request(control, index);
-        if (control->clients[index].fd >= 0)
-            expire(control, index, now);
-        client_settle(control, index);
-    }
-    control->next = (control->next + 1) % CONTROL_CLIENTS;
+    take_turns(control, now);
 }
 
 uint64_t control_deadline(const struct control *control)
@@ -459,8 +484,6 @@ uint64_t control_deadline(const struct control *control)
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
         const struct control_client *client = &control->clients[i];
         uint64_t own = CONTROL_NEVER;
-        if (client->fd < 0)
-            continue;
         if (is_next_due(control, i) || (is_dribbling(control, i) && !client->is_dribbled))
             return 0;
         if (client->is_dribbled)

@@ -33,6 +33,7 @@ enum {
     CONTROL_OUTPUT = 32 * 1024, /* bytes of replies that wait for one client, as they are sent */
     CONTROL_LAST = 16 * 1024,   /* of them, kept for the last reply */
     CONTROL_LARGE = 4 * 1024 * 1024, /* of a long reply: one for all clients */
+    CONTROL_ROUND = PROTO_LINE_MAX,  /* bytes of requests, and then no further one */
     CONTROL_STALL_MS = 10000,        /* for an unfinished line, or a reply that nobody takes */
     CONTROL_ACCEPT_AGAIN_MS = 1000,  /* after a connection could not be taken */
 };
@@ -61,6 +62,7 @@ struct control_client {
     pid_t worker;          /* of CONTROL_WORKER: the worker that it belongs to */
     bool readable;         /* is watched for that */
     bool writable;         /* the same: it does not take what is to be sent */
+    bool pressing;         /* it has something to read, which is not wanted now */
     bool ended;            /* nothing more will come from it */
     bool closing;          /* it is closed once everything is sent */
     bool large;            /* the request that is due, or its reply, needs the large buffer */

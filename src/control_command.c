@@ -203,11 +203,11 @@ static bool read_unsigned(struct text_span span, unsigned least, unsigned most, 
 }
 
 _Static_assert((int)LIMIT_WORKERS == 1024 && (int)CONTROL_VERBOSITY_MAX == 2 &&
-                   (int)CONTROL_COLUMNS_MIN == 40 && (int)CONTROL_COLUMNS_MAX == 1000,
+                   (int)CONTROL_COLUMNS_MIN == 1 && (int)CONTROL_COLUMNS_MAX == 65535,
     "the words name the limits");
 #define COUNT_WANTED "an integer in [1,1024]"
 #define VERBOSITY_WANTED "an integer in [0,2]"
-#define COLUMNS_WANTED "an integer in [40,1000]"
+#define COLUMNS_WANTED "an integer in [1,65535]"
 
 static bool take_count(
     const struct proto_request *request, struct control_ask *ask, struct text *why)

@@ -19,8 +19,8 @@
 
 enum {
     CONTROL_SIGNALS_MAX = 32, /* of one request */
-    CONTROL_COLUMNS_MIN = 40, /* of a table */
-    CONTROL_COLUMNS_MAX = 1000,
+    CONTROL_COLUMNS_MIN = 1,  /* of a table: any that a terminal may have */
+    CONTROL_COLUMNS_MAX = UINT16_MAX,
     CONTROL_COLUMNS = 80,      /* where nobody says */
     CONTROL_VERBOSITY_MAX = 2, /* einhorn's: 0 says the most */
 };
@@ -100,6 +100,9 @@ struct control_ask {
     const struct text_span *args;
 };
 
+/* As clients write it. */
+const char *control_command_name(enum control_command command);
+
 /*
  * Finds the command that is asked for, and whether `role` may give it.
  * Returns it, or -1 with a line in *why.
@@ -114,9 +117,6 @@ int control_command_find(
  */
 bool control_command_take(enum control_command command, const struct proto_request *request,
     struct proto_storage *storage, struct control_ask *ask, struct text *why);
-
-/* What it is asked for by: "worker:ack". */
-const char *control_command_name(enum control_command command);
 
 /* Can the reply be as long as the status of all workers? */
 bool control_command_is_large(enum control_command command);

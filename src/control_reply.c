@@ -12,6 +12,8 @@ static size_t write_reply(char *bytes, size_t size, struct text_span message,
     const struct proto_id *id, enum control_reply reply)
 {
     struct text text;
+    if (message.length >= size)
+        return 0;
     text_init(&text, bytes, size);
     proto_add_reply(&text, message, id, reply == CONTROL_REPLY_MORE, reply == CONTROL_REPLY_FAILED);
     return text.overflow ? 0 : text.length;
@@ -119,9 +121,8 @@ int control_reply_send(struct control *control, unsigned index)
     int error = send_part(
         control, client, control->outputs[index], &client->output_start, client->output_end);
     bool moves = client->output_start > before;
-    if (client->output_start == client->output_end)
-        client->output_start = client->output_end = 0;
-    if (error == 0 && client->output_end == 0 && control->lent == (int)index)
+    bool own_is_sent = client->output_start == client->output_end;
+    if (error == 0 && own_is_sent && control->lent == (int)index)
         error =
             send_part(control, client, control->large, &control->large_start, control->large_end);
     if (control->lent == (int)index && control->large_start == control->large_end)
@@ -134,9 +135,8 @@ int control_reply_send(struct control *control, unsigned index)
     return error;
 }
 
-void control_reply_drop(struct control *control, unsigned index)
+void control_reply_give_back(struct control *control, unsigned index)
 {
-    control->clients[index].output_start = control->clients[index].output_end = 0;
     if (control->lent == (int)index)
         control->lent = -1;
 }

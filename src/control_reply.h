@@ -21,8 +21,8 @@ bool control_reply_waits(const struct control *control, unsigned index);
 /* Sends what can be sent now. Returns 0, or -errno when the client cannot be reached any more. */
 int control_reply_send(struct control *control, unsigned index);
 
-/* Forgets what is left. */
-void control_reply_drop(struct control *control, unsigned index);
+/* If the client has the large buffer, others may have it. */
+void control_reply_give_back(struct control *control, unsigned index);
 
 /* Sends an error to a connection that gets no slot, as far as it takes it. */
 void control_reply_refuse(struct control *control, int fd, const char *words);

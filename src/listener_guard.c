@@ -77,7 +77,7 @@ static void check_nonblocking(const struct listener_guard *guard, const struct l
         say(guard, LOG_INFO, listener, "a worker made it blocking, non-blocking again", 0, "");
 }
 
-/* --- backlog --- */
+/* --- shutdown --- */
 
 /* What listen(2) is to be told: what it came to, or what was asked for; 0: nobody knows. */
 static int backlog_wanted(const struct listener *listener, const struct listener_guard_state *state)
@@ -85,30 +85,17 @@ static int backlog_wanted(const struct listener *listener, const struct listener
     return state->backlog >= 0 ? state->backlog : listener->backlog;
 }
 
-static void check_backlog(struct listener_guard *guard, size_t index)
+/* Somebody shut it down and somebody listened on it after that: the kernel, if it had chosen the
+ * port, has chosen another, which nobody knows. Returns 1, 0 or -errno. */
+static int has_moved(const struct listener_guard *guard, const struct listener *listener)
 {
-    struct os *os = guard->os;
-    const struct listener *listener = &guard->listeners->items[index];
-    struct listener_guard_state *state = &guard->states[index];
-    int wanted = backlog_wanted(listener, state);
-    bool known = state->backlog >= 0;
-    /* One of tcp always is, but for a failure; and to listen blindly could take another port. */
-    if (!listener->listens || state->shut_told || wanted == 0 || (!known && is_internet(listener)))
-        return;
-    int now = known ? os->socket_backlog(os, listener->fd) : 0;
-    if (now < 0 || (known && now >= wanted))
-        return;
-    int code = os->socket_listen(os, listener->fd, wanted);
-    if (code >= 0 && known)
-        say_backlog(guard, listener, now, wanted);
-    if (code < 0 && !state->backlog_told)
-        say(guard, LOG_ERR, listener, "unable to put back the backlog", code, "");
+    const struct os_address *bound = &listener->bound;
+    struct os_address now;
+    int code = guard->os->socket_address(guard->os, listener->fd, &now);
     if (code < 0)
-        try_later(guard);
-    state->backlog_told = code < 0;
+        return code;
+    return now.length != bound->length || memcmp(&now.address, &bound->address, now.length) != 0;
 }
-
-/* --- shutdown --- */
 
 /* The port may have gone with the shutdown, if the kernel had chosen it; -EINVAL: it has not. */
 static int listen_again(
@@ -130,6 +117,8 @@ static void check_shutdown(struct listener_guard *guard, size_t index)
     struct listener_guard_state *state = &guard->states[index];
     bool told = state->shut_told;
     int shut = guard->os->socket_is_shut(guard->os, listener->fd);
+    if (shut == 0 && listener->listens && is_internet(listener))
+        shut = has_moved(guard, listener);
     if (shut < 0)
         try_later(guard);
     if (shut <= 0) {
@@ -153,6 +142,34 @@ static void check_shutdown(struct listener_guard *guard, size_t index)
     if (!told)
         say(guard, LOG_ERR, listener, "a worker shut it down, and it cannot listen again", code,
             "");
+}
+
+/* --- backlog --- */
+
+static void check_backlog(struct listener_guard *guard, size_t index)
+{
+    struct os *os = guard->os;
+    const struct listener *listener = &guard->listeners->items[index];
+    struct listener_guard_state *state = &guard->states[index];
+    int wanted = backlog_wanted(listener, state);
+    bool known = state->backlog >= 0;
+    /* One of tcp always is, but for a failure; and to listen blindly could take another port. */
+    if (!listener->listens || state->shut_told || wanted == 0 || (!known && is_internet(listener)))
+        return;
+    int now = known ? os->socket_backlog(os, listener->fd) : 0;
+    if (now < 0 || (known && now >= wanted))
+        return;
+    int code = os->socket_listen(os, listener->fd, wanted);
+    if (code >= 0 && known)
+        say_backlog(guard, listener, now, wanted);
+    /* A worker may have shut it down since that was looked at. */
+    if (code >= 0 && is_internet(listener))
+        check_shutdown(guard, index);
+    if (code < 0 && !state->backlog_told)
+        say(guard, LOG_ERR, listener, "unable to put back the backlog", code, "");
+    if (code < 0)
+        try_later(guard);
+    state->backlog_told = code < 0;
 }
 
 /* --- socket files --- */

@@ -167,19 +167,6 @@ static uint64_t count_lines(const char *bytes, size_t length)
     return lines;
 }
 
-static void queue_drop(struct log *log, int error)
-{
-    uint64_t lines = count_lines(log->queue + log->head, queued(log));
-    /* A line that told of lost ones is lost with what it told. */
-    if (log->telling)
-        lines += log->telling - 1;
-    log->counts.lost -= log->telling;
-    log->telling = log->telling_left = 0;
-    log->head = log->tail = 0;
-    log->cut_off = log->midline;
-    lose(log, lines, error);
-}
-
 /* Queues a line that says how many were lost. */
 static void tell_lost(struct log *log)
 {
@@ -239,13 +226,37 @@ static void queue_advance(struct log *log, size_t length)
     tell_if_lost(log);
 }
 
-/* Returns false when that has to wait. */
+/* Nothing of the queue can go out. */
+static void queue_drop(struct log *log, int error)
+{
+    /* A line that lacks nothing but its newline is out: one will follow. */
+    if (log->midline && log->queue[log->head] == '\n')
+        queue_advance(log, 1);
+    uint64_t lines = count_lines(log->queue + log->head, queued(log));
+    /* A line that told of lost ones is lost with what it told. */
+    if (log->telling)
+        lines += log->telling - 1;
+    log->counts.lost -= log->telling;
+    log->telling = log->telling_left = 0;
+    log->head = log->tail = 0;
+    log->cut_off = log->midline;
+    lose(log, lines, error);
+}
+
+/* Returns false when nothing else can go out now. */
 static bool end_cut_line(struct log *log)
 {
     ssize_t written = log->os->output_write(log->os, &log->output, "\n", 1);
-    log->blocked = written == -EAGAIN;
-    log->cut_off = log->midline = written != 1;
-    return !log->blocked;
+    if (written == 1) {
+        log->cut_off = log->midline = false;
+        return true;
+    }
+    /* What was queued would be read as the rest of that line. */
+    if (written < 0 && written != -EAGAIN)
+        queue_drop(log, (int)-written);
+    else
+        log->blocked = true;
+    return false;
 }
 
 static void flush_stream(struct log *log)

@@ -259,9 +259,6 @@ static int posix_watch_open(struct os *os)
 static int posix_watch_add(
     struct os *os, int set, int fd, uint64_t token, bool readable, bool writable)
 {
-    /* The kernel tells of a broken one even so, again and again, and nobody would be asked. */
-    if (!readable && !writable)
-        return -EINVAL;
     struct epoll_event event = {.data.u64 = token};
     event.events = (readable ? (uint32_t)EPOLLIN : 0) | (writable ? (uint32_t)EPOLLOUT : 0);
     return os_posix_result(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event));

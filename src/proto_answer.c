@@ -231,6 +231,12 @@ static bool read_value(struct reader *reader, enum kind *kind, struct text_span 
     return value->length > 0;
 }
 
+/* An id that is no string and not that of the question. */
+static bool is_foreign(struct text_span id)
+{
+    return !text_span_is(id, "1") && !text_span_is(id, "null");
+}
+
 /* One key and its value. */
 static bool read_pair(struct reader *reader, struct proto_answer *answer)
 {
@@ -242,8 +248,7 @@ static bool read_pair(struct reader *reader, struct proto_answer *answer)
     if (text_span_is(key, "message") && kind == STRING)
         answer->message = value;
     else if (text_span_is(key, "request_id"))
-        answer->foreign =
-            kind != WORD || !(text_span_is(value, "1") || text_span_is(value, "null"));
+        answer->foreign = kind != WORD || is_foreign(value);
     else if (text_span_is(key, "wait"))
         answer->wait = is_true;
     else if (text_span_is(key, "error"))

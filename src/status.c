@@ -16,7 +16,6 @@ const char *const status_phases[CORE_PHASE_COUNT] = {
 };
 
 const char *const status_states[CORE_WORKER_STATE_COUNT] = {
-    [CORE_WORKER_NONE] = "none",
     [CORE_WORKER_SPAWNING] = "spawning",
     [CORE_WORKER_CANCELLED] = "cancelled",
     [CORE_WORKER_EXECUTING] = "executing",
@@ -40,7 +39,6 @@ const char *const status_failures[CORE_FAILURE_COUNT] = {
 };
 
 const char *const status_results[] = {
-    [TALLY_NONE] = "none",
     [TALLY_RUNNING] = "running",
     [TALLY_DONE] = "done",
     [TALLY_FAILED] = "failed",

@@ -10,7 +10,8 @@
 #include "status.h"
 #include "tally.h"
 
-/* One word each, for people and programs alike. */
+/* One word each, for people and programs alike; none for what is never told: no worker, no rollout.
+ */
 extern const char *const status_phases[CORE_PHASE_COUNT];
 extern const char *const status_states[CORE_WORKER_STATE_COUNT];
 extern const char *const status_failures[CORE_FAILURE_COUNT];

@@ -56,7 +56,8 @@ static void put_number(struct table *table, uint64_t number)
 
 static void fill_to(struct table *table, unsigned column)
 {
-    while (table->used < column && table->used < table->columns)
+    const unsigned end = column < table->columns ? column : table->columns;
+    while (table->used < end)
         put(table, ' ');
 }
 
@@ -80,23 +81,40 @@ static void put_right(struct table *table, const char *words, unsigned width)
 static void end_line(struct table *table)
 {
     struct text *text = table->text;
-    while (table->used > 0 && text->length > 0 && text->bytes[text->length - 1] == ' ') {
+    while (text->length > 0 && text->bytes[text->length - 1] == ' ')
         text->bytes[--text->length] = '\0';
-        table->used--;
-    }
     text_add_char(text, '\n');
     table->used = 0;
 }
 
-/* As put_span, but what does not fit goes on in the next line, from `indent` on. */
+/* Bytes up to the next blank. */
+static size_t word_length(struct text_span span)
+{
+    const char *blank = memchr(span.bytes, ' ', span.length);
+    return blank != NULL ? (size_t)(blank - span.bytes) : span.length;
+}
+
+/* As put_span, but what does not fit goes on in the next line, from `indent` on: at a blank, unless
+ * the word after it is longer than a line. */
 static void put_flowing(struct table *table, struct text_span span, unsigned indent)
 {
-    for (size_t i = 0; i < span.length; i++) {
-        if (table->used == table->columns) {
+    while (span.length > 0) {
+        size_t word = word_length(span);
+        if (table->used > indent && table->used + word > table->columns &&
+            indent + word <= table->columns) {
             end_line(table);
             fill_to(table, indent);
         }
-        put(table, span.bytes[i]);
+        /* With the blank that ends it. */
+        for (size_t left = word < span.length ? word + 1 : word; left > 0; left--) {
+            if (table->used == table->columns && *span.bytes != ' ') {
+                end_line(table);
+                fill_to(table, indent);
+            }
+            put(table, *span.bytes);
+            span.bytes++;
+            span.length--;
+        }
     }
 }
 
@@ -117,7 +135,7 @@ static void add_lines(struct table *table, struct text_span span, unsigned inden
 
 /* --- colours --- */
 
-enum colour { GREEN, YELLOW, RED, BOLD };
+enum colour { BOLD, GREEN, YELLOW, RED };
 
 static void colour_on(struct table *table, enum colour colour)
 {
@@ -140,26 +158,17 @@ static void put_coloured(struct table *table, enum colour colour, const char *wo
     colour_off(table);
 }
 
-static enum colour colour_of_state(enum core_worker_state state)
-{
-    switch (state) {
-    case CORE_WORKER_HELD:
-    case CORE_WORKER_READY:
-        return GREEN;
-    case CORE_WORKER_CANCELLED:
-    case CORE_WORKER_STOPPING:
-    case CORE_WORKER_KILLED:
-        return RED;
-    case CORE_WORKER_NONE:
-    case CORE_WORKER_SPAWNING:
-    case CORE_WORKER_EXECUTING:
-    case CORE_WORKER_STARTING:
-    case CORE_WORKER_DRAINING:
-    case CORE_WORKER_STATE_COUNT:
-        break;
-    }
-    return YELLOW;
-}
+static const enum colour state_colours[CORE_WORKER_STATE_COUNT] = {
+    [CORE_WORKER_SPAWNING] = YELLOW,
+    [CORE_WORKER_CANCELLED] = RED,
+    [CORE_WORKER_EXECUTING] = YELLOW,
+    [CORE_WORKER_STARTING] = YELLOW,
+    [CORE_WORKER_HELD] = GREEN,
+    [CORE_WORKER_READY] = GREEN,
+    [CORE_WORKER_DRAINING] = YELLOW,
+    [CORE_WORKER_STOPPING] = RED,
+    [CORE_WORKER_KILLED] = RED,
+};
 
 /* --- times --- */
 
@@ -366,7 +375,7 @@ static void add_worker(struct table *table, const struct status_source *source, 
     put_count(table, true, slot, 4);
     put_count(table, worker->pid > 0, (uint64_t)worker->pid, 7);
     put_count(table, true, worker->generation, 5);
-    colour_on(table, colour_of_state(worker->state));
+    colour_on(table, state_colours[worker->state]);
     put_left(table, status_states[worker->state], 9);
     colour_off(table);
     put_duration_right(table, status_elapsed(known->since.ms, source->now_ms), 7);
@@ -453,23 +462,24 @@ static void add_rollout(struct table *table, const struct status_source *source)
 static void add_counters(struct table *table, const struct status_source *source)
 {
     const unsigned width = table->columns / 2 - 1;
-    end_line(table);
     for (size_t i = 0; i < status_counter_count; i++) {
         const struct status_counter *counter = &status_counters[i];
         char bytes[32];
         struct text number;
         text_init(&number, bytes, sizeof bytes);
         text_add_unsigned(&number, counter->count(source));
-        unsigned end = table->used + width;
-        for (const char *at = counter->name; *at != '\0'; at++)
-            put(table, *at == '_' ? ' ' : *at);
-        fill_to(table, end - (unsigned)number.length);
-        put_words(table, bytes);
-        if (i % 2 == 1 || i + 1 == status_counter_count)
+        if (i % 2 == 0)
             end_line(table);
         else
             put_words(table, "  ");
+        unsigned end = table->used + width;
+        for (const char *at = counter->name; *at != '\0'; at++)
+            put(table, *at == '_' ? ' ' : *at);
+        put(table, ' ');
+        fill_to(table, end - (unsigned)number.length);
+        put_words(table, bytes);
     }
+    end_line(table);
 }
 
 void status_add_table(

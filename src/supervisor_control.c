@@ -90,29 +90,6 @@ static void refuse_outdated(struct supervisor *sup, const struct control_ask *as
     reply_text(sup, ask, &text, CONTROL_REPLY_FAILED);
 }
 
-/* Can the words be executed? Otherwise appends why not. */
-static bool check_words(struct supervisor *sup, const struct control_ask *ask, struct text *why)
-{
-    for (size_t i = 0; i < ask->arg_count; i++) {
-        if (memchr(ask->args[i].bytes, '\0', ask->args[i].length)) {
-            text_add(why, "argument ");
-            text_add_unsigned(why, i);
-            text_add(why, " of the command has a NUL in it");
-            return false;
-        }
-    }
-    if (ask->args[0].length == 0) {
-        text_add(why, "the command is empty: expected the path of a server");
-        return false;
-    }
-    if (supervisor_command_is_tried(&sup->control.commands, sup->core.generation + 1)) {
-        add_generation(
-            why, "another command waits already: for generation ", sup->core.generation + 1);
-        return false;
-    }
-    return true;
-}
-
 /* Keeps the new command, if there is one and it is there. */
 static bool take_words(struct supervisor *sup, const struct control_ask *ask, struct text *why)
 {
@@ -122,8 +99,10 @@ static bool take_words(struct supervisor *sup, const struct control_ask *ask, st
     const char *path;
     if (ask->arg_count == 0)
         return true;
-    if (!check_words(sup, ask, why))
+    if (supervisor_command_is_tried(commands, generation)) {
+        add_generation(why, "another command waits already: for generation ", generation);
         return false;
+    }
     const struct spawn_command *command =
         supervisor_command_try(commands, generation, ask->args, ask->arg_count);
     if (spawn_find(&sup->setup.spawn, command, &path, &failure))
@@ -216,11 +195,11 @@ static void tell_waiter(struct supervisor *sup, struct supervisor_waiter *waiter
     const struct core_action *action, struct text_span line)
 {
     /* Einhorn's clients know an upgrade's end by these words. */
-    bool upgrade = waiter->command != CONTROL_ROLLOUT;
+    bool einhorns = waiter->command != CONTROL_ROLLOUT;
     bool over = action->generation == waiter->generation;
     if (action->say == CORE_SAY_ROLLOUT_FAILED && over) {
         end_wait(sup, waiter, line, CONTROL_REPLY_FAILED);
-    } else if (action->say == CORE_SAY_ROLLOUT_DONE && over && !upgrade) {
+    } else if (action->say == CORE_SAY_ROLLOUT_DONE && over && !einhorns) {
         end_wait(sup, waiter, line, CONTROL_REPLY_LAST);
     } else {
         control_reply(&sup->control.control, &waiter->ticket, line, CONTROL_REPLY_MORE);
@@ -556,10 +535,10 @@ int supervisor_control_open(struct supervisor *sup)
     control->rolling = 0;
     control->tap = (struct log_tap){.take = tell_followers, .context = sup};
     supervisor_commands_clear(&control->commands);
-    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
-        control->waiters[i].ticket.serial = control->followers[i].ticket.serial = 0;
     if (sup->setup.control.fd < 0)
         return 0;
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        control->waiters[i].ticket.serial = control->followers[i].ticket.serial = 0;
     uid_t own = os->user_id(os);
     int error = control_open(
         &control->control, os, sup->setup.control.fd, own, account ? account->uid : own, &host);

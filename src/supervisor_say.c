@@ -9,6 +9,8 @@
 #include "spawn.h"
 #include "text.h"
 
+enum { PATH_SHOWN = 1024 }; /* bytes of a path */
+
 static void say(struct log *log, int severity, const struct text *line)
 {
     log_say(log, severity, line->bytes, line->length);
@@ -60,6 +62,18 @@ void supervisor_say_trouble(struct log *log, const char *what, int64_t number, c
     text_init(&line, buffer, sizeof buffer);
     text_add(&line, what);
     text_add_signed(&line, number);
+    text_add(&line, ": ");
+    text_add(&line, why);
+    say(log, LOG_WARNING, &line);
+}
+
+void supervisor_say_unwritten(struct log *log, const char *path, const char *why)
+{
+    char buffer[4 * PATH_SHOWN + 256];
+    struct text line;
+    text_init(&line, buffer, sizeof buffer);
+    text_add(&line, "unable to write ");
+    text_add_quoted(&line, path, strnlen(path, PATH_SHOWN));
     text_add(&line, ": ");
     text_add(&line, why);
     say(log, LOG_WARNING, &line);

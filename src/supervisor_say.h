@@ -32,6 +32,9 @@ void supervisor_say_listeners(struct log *log, const struct listeners *listeners
 /* A warning: `what`, then a number (a pid, mostly), and why. */
 void supervisor_say_trouble(struct log *log, const char *what, int64_t number, const char *why);
 
+/* A warning: a file could not be written, and why. */
+void supervisor_say_unwritten(struct log *log, const char *path, const char *why);
+
 /* A signal came in that means nothing to this version. */
 void supervisor_say_ignored(struct log *log, int signal);
 

@@ -18,7 +18,7 @@ static size_t list_command(const struct supervisor *sup, struct text_span *words
     const struct spawn_command *command = supervisor_command_now(&sup->control.commands);
     char *const *argv = command ? command->argv : sup->setup.argv;
     size_t count = 0;
-    while (argv[count] && count < SUPERVISOR_WORDS_MAX) {
+    while (count < SUPERVISOR_WORDS_MAX && argv[count]) {
         words[count] = text_span_of(argv[count]);
         count++;
     }
@@ -113,8 +113,7 @@ void supervisor_textfile_write(struct supervisor *sup, bool last)
     supervisor_status_add(sup, SUPERVISOR_METRICS, 0, false, &text);
     int error = os->file_replace(os, sup->config->textfile, text.bytes, text.length, TEXTFILE_MODE);
     if (error < 0 && !file->failed)
-        supervisor_say_trouble(&sup->log, "unable to write the file of metrics, as process ",
-            os->process_id(os), strerror(-error));
+        supervisor_say_unwritten(&sup->log, sup->config->textfile, strerror(-error));
     file->failed = error < 0;
     file->stamp = stamp;
     file->next_at = now + SUPERVISOR_TEXTFILE_MS;

@@ -116,6 +116,7 @@ static void begin_rollout(struct tally *tally, uint64_t generation, struct tally
     rollout->result = TALLY_RUNNING;
     rollout->generation = generation;
     rollout->began = when;
+    rollout->ended = (struct tally_time){.ms = 0};
     rollout->line_length = rollout->output_length = 0;
 }
 
@@ -255,10 +256,8 @@ void tally_rollout_words(struct tally *tally, struct text_span line, struct text
 {
     struct tally_rollout *rollout = &tally->rollout;
     /* What it wrote last tells most. */
-    if (output.length > sizeof rollout->output) {
+    if (output.length > sizeof rollout->output)
         output.bytes += output.length - sizeof rollout->output;
-        output.length = sizeof rollout->output;
-    }
     rollout->line_length = keep(rollout->line, sizeof rollout->line, line);
     rollout->output_length = keep(rollout->output, sizeof rollout->output, output);
 }

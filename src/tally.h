@@ -87,7 +87,7 @@ struct tally_rollout {
     enum tally_result result;
     uint64_t generation;
     struct tally_time began;
-    struct tally_time ended; /* unless RUNNING */
+    struct tally_time ended; /* 0: RUNNING */
     uint64_t elapsed;        /* milliseconds, unless RUNNING */
     struct core_action why;  /* of FAILED: CORE_SAY_ROLLOUT_FAILED */
     size_t line_length, output_length;

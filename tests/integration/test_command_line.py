@@ -276,8 +276,10 @@ WRONG = [
     ("max-draining", ["", "-1", "many", "18446744073709551617"], "a number from 0 to 4294967295"),
     ("command", [""], "the path of the server to run"),
     ("workers max-starting", ["", "0", "1025", "-1", "all"], "a number from 1 to 1024"),
-    ("ready", ["", "Alive", "alive,fd", "acknowledged"], "alive, notify or fd"),
-    ("ready", ["ack"], "alive, notify or fd; ack comes with the control socket"),
+    ("ready", ["", "Alive", "alive,fd", "acknowledged"], "alive, notify, ack or fd"),
+    ("ready", ["ack"], "alive, notify or fd; ack needs -control"),
+    ("control", ["", "run/x", "/run/"], "an absolute path of at most 107 bytes"),
+    ("textfile", ["", "x.prom"], "an absolute path"),
     ("rollout", ["", "Fleet", "rolling"], "fleet or smooth"),
     ("stop-signal", ["KILL", "SIGSTOP", "CONT", "CHLD", "NONE", "0", "15", "SIG"], "one of HUP "),
     ("stop-signal", [""], "the name of a signal"),
@@ -355,8 +357,6 @@ MISUSED = [
     (["-" + 5000 * "x"], f"-{63 * 'x'}...: unknown option"),
     (["-listen=" + 5000 * "x"], f'-listen: value "{4096 * "x"}"...: expected at most 4096 bytes'),
     (256 * [FREE], '-listen: value "tcp://127.0.0.1:0": expected no more than 256 listeners'),
-    # What later versions understand.
-    (["-control=/run/x"], "-control: unknown option"),
 ]
 
 
@@ -373,8 +373,8 @@ def test_misuse_is_refused(options, complaint, socket_dir):
 # was given; the rest may be defaults.
 CONTRADICTIONS = [
     (["syslog=1", "log=json"], "log", "text together with -syslog"),
-    (["ready-timeout=50"], "ready-timeout", "-ready=notify or -ready=fd together with it"),
-    (["ready=alive", "ready-timeout=0"], "ready-timeout", "-ready=notify or -ready=fd together"),
+    (["ready-timeout=50"], "ready-timeout", "-ready=notify, ack or fd together with it"),
+    (["ready=alive", "ready-timeout=0"], "ready-timeout", "-ready=notify, ack or fd together"),
     (["ready=fd", "start=9", "ready-timeout=8"], "ready-timeout", "0, or no less than -start"),
     (["ready=notify", "start=9", "ready-timeout=1"], "ready-timeout", "0, or no less than -start"),
     (["max-starting=2"], "max-starting", "-rollout=smooth together with it"),

@@ -137,7 +137,6 @@ def test_a_drainer_that_ends_later_does_not_count(how, socket_dir, master):
 FAILED_STARTS = {
     "no command": ([], 2),
     "unknown option": (["-nonsense", SERVER], 2),
-    "an option of a later version": (["-control=/nonexistent", SERVER], 2),
     "wrong value": (["-start=soon", SERVER], 2),
     "wrong URI": (["-listen=tcp://127.0.0.1:99999", SERVER], 2),
     "command not found": (["/nonexistent/server"], 1),

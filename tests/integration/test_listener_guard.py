@@ -34,12 +34,14 @@ WORKER = [
 import os, signal, socket, sys
 listeners = [socket.socket(fileno=3 + i) for i in range(int(os.environ["EINHORN_FD_COUNT"]))]
 generation = int(os.environ["SOCKETMASTER_GENERATION"])
-def shut(how, times=1):
+def shut(how, times=1, listens=False):
     for _ in range(times):
         try:
             listeners[0].shutdown(how)
         except OSError:
             pass
+    if listens: # at a port of the kernel's choice, where that had chosen it before
+        listeners[0].listen(100)
 def leave(*_):
     exec(sys.argv[2])
     os._exit(0)
@@ -395,6 +397,21 @@ def test_tcp_that_was_shut_down_listens_again(listen, how, socket_dir, master):
         one.reload()
         waiting.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert waiting.recv(12) == b"HTTP/1.1 200"
+
+
+@pytest.mark.rules("L8", "L6")
+@pytest.mark.parametrize("listen", ["tcp://127.0.0.1:0", "tcp6://[::1]:0", "tcp://:0"])
+def test_tcp_that_listens_at_another_port_comes_back(listen, master):
+    one = master(
+        listen=listen,
+        command=worker(leave="generation == 1 and shut(socket.SHUT_RDWR, listens=True)"),
+    )
+    wait_begun(one, 1)
+    one.wait_ready(1)
+    one.reload()
+    one.wait_log(says("listening_again", address=one.address))
+    assert backlog(one.address) == maximum()
+    one.connect().close()
 
 
 @pytest.mark.rules("L8")

@@ -15,6 +15,8 @@ import yaml
 
 from harness import FIXTURES
 
+pytestmark = pytest.mark.heavy  # no wrapper sees what is tested here
+
 WIRE = FIXTURES / "wire"
 
 MESSAGES = [

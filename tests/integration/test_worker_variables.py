@@ -168,7 +168,7 @@ STRIPPED = {
     "SOCKETMASTER_GENERATION": "9",
     "SOCKETMASTER_ADDR_0": "nine",
     "SOCKETMASTER_ADDR_9": "nine",
-    "SOCKETMASTER_CONTROL": "/nowhere",
+    "SOCKETMASTER_LATER": "/nowhere",
 }
 KEPT = {
     "PLAIN": "1",

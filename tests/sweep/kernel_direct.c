@@ -287,6 +287,7 @@ bool kernel_is_answered(struct kernel_run *run, const char *line, const char *an
         read_bytes(run->clients[run->client_count - 1], reply, sizeof reply, &length, false);
     reply[length] = '\0';
     kernel_hang_up(run);
+    kernel_settle(run);
     return strstr(reply, answer) != NULL;
 }
 

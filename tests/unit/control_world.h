@@ -56,8 +56,8 @@ static inline void note_ask(void *context, const struct control_ask *ask)
     assert_ptr_equal(context, asks);
     asks[ask_count++ % ASKS_MAX] = *ask;
     if (host_words != NULL && ask->ticket.serial != 0)
-        control_reply(
-            &control, &ask->ticket, (struct text_span){host_words, host_length}, host_reply);
+        assert_true(control_reply(
+            &control, &ask->ticket, (struct text_span){host_words, host_length}, host_reply));
 }
 
 static inline const struct control_ask *last_ask(void)

@@ -84,8 +84,9 @@ static void test_the_line_after_an_unanswered_request_is_bounded_too(void **stat
 static void test_a_dribbler_has_ten_seconds_for_a_line(void **state)
 {
     (void)state;
-    int client = dial();
     int other = dial();
+    int client = dial();
+    request(client, "{command: inc, id: 5}");
     uint64_t began = fake.now_ms;
     for (uint64_t passed = 0; passed < CONTROL_STALL_MS; passed += 100) {
         assert_true(is_open(client));
@@ -189,6 +190,32 @@ static void test_a_flood_that_is_read(void **state)
         (hear(client), request(client, "command: inc")), "{\"message\": \"done\"}\n");
 }
 
+/* Rules: K4 I12 */
+static void test_long_requests_are_taken_a_few_in_a_round(void **state)
+{
+    (void)state;
+    enum { LONG = 9 };
+    for (int i = 0; i < LONG; i++)
+        assert_int_equal(dial(), i);
+    for (int i = 0; i < LONG; i++) {
+        os_fake_say(&fake, i, request_of(PROTO_LINE_MAX), PROTO_LINE_MAX);
+        say(i, "\ncommand: inc\n");
+    }
+    unsigned rounds = 0;
+    for (unsigned before = 0; before < 2 * LONG; before = ask_count, rounds++) {
+        assert_true(rounds == 0 || is_busy());
+        pump();
+        assert_in_range(ask_count, before + 1, before + LONG + 1);
+        /* Nobody gets a second one before everybody got one. */
+        for (int i = 0; i < LONG; i++) {
+            size_t sent = fake.connections[i].sent_count / strlen("{\"message\": \"done\"}\n");
+            assert_in_range(sent, ask_count < LONG ? 0 : 1, ask_count > LONG ? 2 : 1);
+        }
+    }
+    assert_true(rounds >= LONG);
+    assert_false(is_busy());
+}
+
 /* --- what they do not read --- */
 
 /* Rules: K4 K5 */
@@ -202,11 +229,16 @@ static void test_progress_is_left_out_and_the_last_reply_is_not(void **state)
     struct control_ask ask = *last_ask();
     fake.connections[client].room = 0;
     int taken = 0;
-    int offered = 0;
-    for (; offered < 1000; offered++) {
+    for (int offered = 0; offered < 1000; offered++) {
+        /* It reads a part of them. */
+        if (offered == 10) {
+            fake.connections[client].room = 500;
+            run();
+        }
         snprintf(line, sizeof line, "line %d %0100d", offered, 0);
         taken += reply_to(&ask, line, CONTROL_REPLY_MORE);
     }
+    assert_true(os_fake_uses(&fake, "socket_send") < 10);
     assert_true(taken > 50 && taken < CONTROL_OUTPUT / 100);
     static char words[CONTROL_LAST];
     memset(words, 'z', CONTROL_LAST - 200);
@@ -244,9 +276,9 @@ static void test_what_is_too_long_is_cut(void **state)
         const char *heard = hear(client);
         size_t first = (size_t)(strchr(heard, '\n') + 1 - heard);
         assert_true(first <= CONTROL_OUTPUT - CONTROL_LAST);
-        assert_true(first > CONTROL_OUTPUT - CONTROL_LAST - 20);
+        assert_true(first > CONTROL_OUTPUT - CONTROL_LAST - 8);
         assert_true(strlen(heard) - first < CONTROL_OUTPUT);
-        assert_true(strlen(heard) - first > CONTROL_OUTPUT - 20);
+        assert_true(strlen(heard) - first > CONTROL_OUTPUT - 8);
         assert_memory_equal(heard + first - strlen(cut), cut, strlen(cut));
         assert_non_null(strstr(heard + first, " ... (cut)\"}\n"));
         assert_null(strstr(heard, "\\ufffd"));
@@ -297,7 +329,7 @@ static void test_a_long_reply_comes_whole(void **state)
     host_says(large_reply(CONTROL_LARGE));
     int client = dial();
     request(client, "command: metrics");
-    assert_true(fake.connections[client].sent_count <= CONTROL_OUTPUT);
+    assert_in_range(fake.connections[client].sent_count, CONTROL_OUTPUT - 8, CONTROL_OUTPUT);
 }
 
 /* Rules: K4 I11 */
@@ -324,6 +356,30 @@ static void test_one_long_reply_at_a_time(void **state)
     size_t length = LARGE_REPLY + strlen("{\"message\": \"\"}\n");
     assert_int_equal(fake.connections[first].sent_count, length);
     assert_int_equal(fake.connections[second].sent_count, length);
+}
+
+/* Rules: K4 */
+static void test_the_large_buffer_is_lent_to_one_alone(void **state)
+{
+    (void)state;
+    host_says(NULL);
+    int first = dial();
+    int second = dial();
+    request(first, "command: status");
+    request(second, "command: status");
+    assert_int_equal(ask_count, 2);
+    fake.connections[first].room = 0;
+    assert_true(reply_to(&asks[0], large_reply(LARGE_REPLY), CONTROL_REPLY_LAST));
+    /* A host that replies so late has to do without it. */
+    memset(large, 'y', LARGE_REPLY);
+    assert_true(reply_to(&asks[1], large, CONTROL_REPLY_LAST));
+    fake.connections[first].room = SIZE_MAX;
+    run();
+    assert_int_equal(
+        fake.connections[first].sent_count, LARGE_REPLY + strlen("{\"message\": \"\"}\n"));
+    const char *heard = hear(first);
+    assert_null(strchr(heard, 'y'));
+    assert_non_null(strstr(hear(second), "y ... (cut)\"}\n"));
 }
 
 /* Rules: K4 I12 */
@@ -553,11 +609,13 @@ int main(void)
         CASE(test_a_flood_that_is_never_read),
         CASE(test_who_took_a_reply_late_has_time_for_the_next),
         CASE(test_a_flood_that_is_read),
+        CASE(test_long_requests_are_taken_a_few_in_a_round),
         CASE(test_progress_is_left_out_and_the_last_reply_is_not),
         CASE(test_what_is_too_long_is_cut),
         CASE(test_who_is_gone_while_something_is_to_be_sent),
         CASE(test_a_long_reply_comes_whole),
         CASE(test_one_long_reply_at_a_time),
+        CASE(test_the_large_buffer_is_lent_to_one_alone),
         CASE(test_who_reads_a_long_reply_slowly_keeps_nobody_waiting_for_ever),
         CASE(test_who_waits_for_the_long_reply_may_go),
         CASE(test_the_thirty_third_client_is_told),

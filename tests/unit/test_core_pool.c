@@ -234,6 +234,21 @@ static void test_respawn_and_rollouts(void **state)
                         "2100 spawn-failed 0 11 -> not-spawned 0 4/11 @2311\n"
                         "2200 exited 1 7 -> ended 1 unasked 7 +190, failed g2 ended +200 0,"
                         " spawn 0 g1 @-\n"},
+        {"one that waits keeps its generation when a rollout has failed",
+            {.smooth = true, .respawn = true, .workers = 2},
+            "1000 start\n" RUNS("1000", "0", "100") "1000 tick\n" RUNS("1000", "1",
+                "101") "1000 tick -> ready 1 +0, done g1 +0\n"
+                       "2000 reload\n" RUNS("2000", "2",
+                           "102") "2000 tick -> ready 2 +0, HUP 100, retired 0 HUP, spawn 3 g2\n"
+                                  "2001 spawn-failed 3 11 -> not-spawned 3 4/11, failed g2 "
+                                  "not-started +1 2 @-\n"
+                                  "2002 exited 2 0 -> ended 2 unasked 0 +2, spawn 2 g2\n"
+                                  "2002 spawn-failed 2 11 -> not-spawned 2 4/11, replacing g2 "
+                                  "+1000 1 @3002\n"
+                                  "2003 reload -> reloading g3, spawn 2 g3 @-\n"
+                                  "2003 spawn-failed 2 11 -> not-spawned 2 4/11, failed g3 "
+                                  "not-started +0 1 @3002\n"
+                                  "3002 tick -> spawn 2 g2 @-\n"},
         {"one that was waiting when the rollout began waits on when it has failed",
             {.start_ms = 300, .respawn = true},
             FIRST_READY

@@ -201,6 +201,13 @@ static void test_can_never_say_so(void **state)
                      "2012 says-ready 1 -> ready 1 +2, done g2 +12, HUP 100, retired 0 HUP\n"
                      "2013 loses 0 -> @-\n"
                      "2013 loses 1 -> @-\n"},
+        {"once it is told to end, it has the time that it was given",
+            {.says_ready = true, .ready_timeout_ms = 500, .stop_ms = 3000},
+            IS_READY RELOADS
+            "2012 says-ready 1 -> ready 1 +2, done g2 +12, HUP 100, retired 0 HUP @5012\n"
+            "2013 loses 0 -> @5012\n2013 extends 0 1 -> @5012\n2013 says-ready 0 -> @5012\n"
+            "2014 stop 15\n"
+            "2015 loses 1 -> @5012\n2015 extends 1 1 -> @5012\n2015 says-ready 1 -> @5012\n"},
         {"a replacement", {.says_ready = true, .ready_timeout_ms = 500, .respawn = true},
             IS_READY "2000 exited 0 0 -> ended 0 unasked 0 +900, spawn 0 g1\n" RUNS(
                 "2000", "0", "101") "2001 loses 0 -> @2101\n"

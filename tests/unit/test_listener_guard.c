@@ -128,8 +128,9 @@ static void test_what_is_as_it_should_be_is_left_alone(void **state)
     guard_uri("unix:///run/s");
     before_starts();
     assert_string_equal(fake.journal,
-        "is_nonblocking 3\nsocket_is_shut 3\nsocket_backlog 3\nsocket_is_shut 4\n"
-        "socket_is_shut 5\nsocket_backlog 5\nfile_look /run/s\nfile_look /run/s.socketmaster\n");
+        "is_nonblocking 3\nsocket_is_shut 3\nsocket_address 3\nsocket_backlog 3\n"
+        "socket_is_shut 4\nsocket_is_shut 5\nsocket_backlog 5\nfile_look /run/s\nfile_look "
+        "/run/s.socketmaster\n");
     expect_said("");
     guard_end();
 }
@@ -299,11 +300,67 @@ static void test_one_that_was_shut_down_listens_again(void **state)
         expect_said("3 listener tcp://127.0.0.1:40001: a worker shut it down, listening again\n");
         assert_true(fake.descriptors[3].bound);
         assert_true(fake.descriptors[3].listening);
+        assert_false(fake.descriptors[3].shut);
         assert_int_equal(fake.descriptors[3].backlog, ASKED);
         assert_memory_equal(&fake.descriptors[3].address.address, &listeners.items[0].bound.address,
             listeners.items[0].bound.length);
         when[i / 2]();
         expect_said("");
+        guard_end();
+    }
+}
+
+static int (*fake_listen)(struct os *os, int fd, int backlog);
+
+/* Once, with a shutdown just before it. */
+static int listen_too_late(struct os *os, int fd, int backlog)
+{
+    os->socket_listen = fake_listen;
+    os_fake_shutdown(&fake, fd);
+    fake.descriptors[fd].bound = false;
+    return fake_listen(os, fd, backlog);
+}
+
+/* Rules: L8 */
+static void test_one_that_listens_at_another_port_comes_back(void **state)
+{
+    static void (*const when[])(void) = {before_starts, ready, ended};
+    enum { WORKER_LISTENS, MASTER_LISTENS, UNSEEN_AT_FIRST, CASES };
+    static const char *const said_then[CASES] = {
+        [MASTER_LISTENS] =
+            "4 listener "
+            "tcp://127.0.0.1:40001: a worker cut the backlog to 1, put back to 512\n"
+            "3 listener tcp://127.0.0.1:40001: a worker shut it down, listening again\n",
+        [WORKER_LISTENS] =
+            "3 listener tcp://127.0.0.1:40001: a worker shut it down, listening again\n",
+        [UNSEEN_AT_FIRST] =
+            "3 listener tcp://127.0.0.1:40001: a worker shut it down, listening again\n"};
+
+    for (size_t i = 0; i < CASES * COUNT(when); i++) {
+        size_t now = i % CASES;
+
+        set_up(state);
+        guard_uri("tcp://127.0.0.1:0?backlog=512");
+        fake_listen = fake.os.socket_listen;
+        fake.descriptors[3].backlog = 1;
+        if (now == MASTER_LISTENS)
+            fake.os.socket_listen = listen_too_late;
+        else
+            listen_too_late(&fake.os, 3, ASKED);
+        if (now == UNSEEN_AT_FIRST)
+            os_fake_fail(&fake, "socket_address", 0, ENOMEM);
+        when[i / CASES]();
+        if (now == UNSEEN_AT_FIRST) {
+            expect_said("");
+            fake.fail_count = 0;
+            pass_time();
+        }
+        expect_said(said_then[now]);
+        assert_true(fake.descriptors[3].listening);
+        assert_false(fake.descriptors[3].shut);
+        assert_int_equal(fake.descriptors[3].backlog, ASKED);
+        assert_memory_equal(&fake.descriptors[3].address.address, &listeners.items[0].bound.address,
+            listeners.items[0].bound.length);
         guard_end();
     }
 }
@@ -556,6 +613,7 @@ int main(void)
         cmocka_unit_test_setup(test_where_the_kernel_does_not_tell_the_backlog, set_up),
         cmocka_unit_test_setup(test_a_backlog_that_stays_cut_is_told_of_and_tried_again, set_up),
         cmocka_unit_test_setup(test_one_that_was_shut_down_listens_again, set_up),
+        cmocka_unit_test_setup(test_one_that_listens_at_another_port_comes_back, set_up),
         cmocka_unit_test_setup(test_one_that_cannot_listen_again_is_told_of_once, set_up),
         cmocka_unit_test_setup(test_what_the_kernel_cannot_open_again_is_told_of_once, set_up),
         cmocka_unit_test_setup(test_a_socket_file_that_was_removed_is_put_back, set_up),

@@ -342,6 +342,51 @@ static void test_a_line_cut_by_a_failure_does_not_swallow_the_next(void **state)
         "socketmaster\n" STAMP "next\n" STAMP "1 log line was lost: Input/output error\n");
 }
 
+/* Rules: O3 I6 */
+static void test_while_a_cut_line_cannot_be_ended_nothing_is_put_behind_it(void **state)
+{
+    static const size_t failures[] = {1, 0}; /* 0: for ever */
+    for (size_t i = 0; i < COUNT(failures); i++) {
+        set_up(state);
+        open_log(LOG_FORMAT_TEXT);
+        fake.output_room = 12;
+        say("cut in two");
+        log_flush(&log_);
+        os_fake_fail(&fake, "output_write", 1, EIO);
+        log_flush(&log_);
+        fake.output_room = SIZE_MAX;
+        os_fake_fail(&fake, "output_write", failures[i], ENOSPC);
+        say("lost with it");
+        log_flush(&log_);
+        assert_true(log_is_empty(&log_));
+        assert_int_equal(log_waits_for(&log_), -1);
+        fake.fail_count = 0;
+        say("next");
+        log_flush(&log_);
+        assert_string_equal(fake.output, "socketmaster\n" STAMP "next\n" STAMP
+                                         "2 log lines were lost: No space left on device\n");
+    }
+}
+
+/* Rules: O3 */
+static void test_a_line_without_its_newline_is_not_lost(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_TEXT);
+    fake.output_room = sizeof STAMP "whole" - 1;
+    say("whole");
+    say("lost");
+    log_flush(&log_);
+    os_fake_fail(&fake, "output_write", 1, EIO);
+    log_flush(&log_);
+    assert_int_equal(log_.counts.lost, 1);
+    fake.output_room = SIZE_MAX;
+    say("next");
+    log_flush(&log_);
+    assert_string_equal(fake.output,
+        STAMP "whole\n" STAMP "next\n" STAMP "1 log line was lost: Input/output error\n");
+}
+
 /* Rules: O3 */
 static void test_a_report_of_loss_that_is_lost_is_told_again(void **state)
 {
@@ -382,6 +427,252 @@ static void test_what_was_told_is_not_counted_again(void **state)
     assert_non_null(strstr(fake.datagrams, "1 log line was lost"));
     assert_int_equal(log_.lost, 1);
     log_close(&log_);
+}
+
+/* --- what is counted --- */
+
+static const struct {
+    enum log_format format;
+    const char *whole; /* by the fast way, as far as that takes it */
+    struct childlog_record record;
+    uint64_t lines, bytes;
+} count_cases[] = {
+    {LOG_FORMAT_TEXT, "", {{"", 0}, false}, 1, 0},
+    {LOG_FORMAT_TEXT, "a\nbb\n\n", {{"ccc", 3}, false}, 4, 6},
+    {LOG_FORMAT_TEXT, "a\nunfinished", {{"dddd", 4}, false}, 2, 5},
+    /* A piece of a line is no line yet. */
+    {LOG_FORMAT_TEXT, "", {{"piece", 5}, true}, 0, 5},
+    {LOG_FORMAT_SYSLOG, "a\nbb\n", {{"\0c", 2}, false}, 3, 5},
+    {LOG_FORMAT_JSON, "a\nbb\n", {{"\x01\x02", 2}, false}, 1, 2},
+};
+
+/* Rules: O2 K5 */
+static void test_lines_and_bytes_of_workers_are_counted(void **state)
+{
+    for (size_t i = 0; i < COUNT(count_cases); i++) {
+        set_up(state);
+        open_syslog_daemon();
+        open_log(count_cases[i].format);
+        for (uint64_t round = 1; round <= 2; round++) {
+            say("our own does not count");
+            log_begin_worker(&log_, 77);
+            log_add_lines(&log_, count_cases[i].whole, strlen(count_cases[i].whole));
+            log_add_record(&log_, &count_cases[i].record);
+            log_flush(&log_);
+            assert_int_equal(log_.counts.lines, round * count_cases[i].lines);
+            assert_int_equal(log_.counts.bytes, round * count_cases[i].bytes);
+        }
+        assert_int_equal(log_.counts.lost, 0);
+        log_close(&log_);
+        os_fake_done(&fake);
+    }
+}
+
+enum { MISHAPS = 400 };
+
+/* Lines that came out whole, and how many lost ones others told of. */
+static void read_output(const char *output, bool *came, uint64_t *told)
+{
+    char line[256];
+    for (const char *end; (end = strchr(output, '\n')); output = end + 1) {
+        unsigned number;
+        unsigned long long lost;
+        snprintf(line, sizeof line, "%.*s", (int)(end - output), output);
+        const char *mark = strrchr(line, '<');
+        const char *word = strstr(line, " log line");
+        if (mark && sscanf(mark, "<line %u>", &number) == 1 && strchr(mark, '>'))
+            came[number] = true;
+        if (!word)
+            continue;
+        while (word > line && word[-1] != ' ')
+            word--;
+        assert_int_equal(sscanf(word, "%llu log line", &lost), 1);
+        *told += lost;
+    }
+}
+
+/* Makes the way out fail, or take little, or work. */
+static void befall(const char *call, unsigned chance)
+{
+    static const int errors[] = {EPIPE, ENOSPC, EMSGSIZE, ENOBUFS, EAGAIN};
+    fake.fail_count = 0;
+    fake.output_room = fake.datagram_room = SIZE_MAX;
+    switch (chance % 4) {
+    case 0:
+        os_fake_fail(&fake, call, chance / 4 % 3, errors[chance / 16 % COUNT(errors)]);
+        break;
+    case 1:
+        fake.output_room = chance / 4 % 100;
+        fake.datagram_room = chance / 4 % 3;
+        break;
+    default:
+        break;
+    }
+}
+
+/* Rules: O3 O1 */
+static void test_each_lost_line_is_counted_and_told_once(void **state)
+{
+    static const enum log_format formats[] = {LOG_FORMAT_TEXT, LOG_FORMAT_SYSLOG};
+    for (uint32_t seed = 1; seed <= 40; seed++) {
+        bool came[MISHAPS] = {false};
+        uint64_t told = 0, lost = 0;
+        uint32_t random = seed;
+        enum log_format format = formats[seed % COUNT(formats)];
+        set_up(state);
+        open_syslog_daemon();
+        open_log(format);
+        for (unsigned i = 0; i < MISHAPS; i++) {
+            char line[32];
+            random = random * 1664525 + 1013904223;
+            snprintf(line, sizeof line, "<line %u>", i);
+            if (random >> 31)
+                say(line);
+            else
+                add(77, line, strlen(line), false);
+            befall(format == LOG_FORMAT_TEXT ? "output_write" : "datagrams_send", random >> 8);
+            if (random >> 30 & 1)
+                log_flush(&log_);
+            fake.now_ms += random >> 20 & 511;
+        }
+        /* All is well again, and stays so. */
+        befall("none", 3);
+        say("the last line");
+        for (int i = 0; i < 3; i++) {
+            fake.now_ms += LOG_RETRY_MS;
+            log_flush(&log_);
+        }
+        assert_true(log_is_empty(&log_));
+        read_output(format == LOG_FORMAT_TEXT ? fake.output : fake.datagrams, came, &told);
+        for (unsigned i = 0; i < MISHAPS; i++)
+            lost += !came[i];
+        assert_true(lost > 0);
+        assert_int_equal(log_.counts.lost, lost);
+        assert_int_equal(told, lost);
+        log_close(&log_);
+        os_fake_done(&fake);
+    }
+}
+
+/* --- those who follow --- */
+
+struct followed {
+    size_t calls, length;
+    char bytes[64 * 1024];
+};
+
+static void take(void *context, const char *lines, size_t length)
+{
+    struct followed *followed = context;
+    assert_true(length > 0 && lines[length - 1] == '\n');
+    assert_true(followed->length + length < sizeof followed->bytes);
+    memcpy(followed->bytes + followed->length, lines, length);
+    followed->length += length;
+    followed->bytes[followed->length] = '\0';
+    followed->calls++;
+}
+
+/* Rules: K5 O2 */
+static void test_a_follower_gets_what_is_queued_in_whole_lines(void **state)
+{
+    static const enum log_format formats[] = {LOG_FORMAT_TEXT, LOG_FORMAT_JSON};
+    static struct followed followed;
+    static const struct log_tap tap = {.take = take, .context = &followed};
+    for (size_t i = 0; i < COUNT(formats); i++) {
+        bool fast = formats[i] == LOG_FORMAT_TEXT;
+        set_up(state);
+        memset(&followed, 0, sizeof followed);
+        log_follow(&log_, &tap);
+        open_log(formats[i]);
+        say("before anybody followed");
+        log_flush(&log_);
+        assert_int_equal(followed.calls, 0);
+        os_fake_forget(&fake);
+        log_follow(&log_, &tap);
+        for (int round = 0; round < 3; round++) {
+            say("our own");
+            add(77, "a record", 8, false);
+            add(77, "a piece", 7, true);
+            assert_int_equal(log_add_lines(&log_, "one\ntwo\nthree", 13), fast ? 8 : 0);
+            /* Nothing was taken, so nothing is told. */
+            log_add_lines(&log_, "three", 5);
+            /* The queue does not begin where it did. */
+            fake.output_room = 50;
+            log_flush(&log_);
+        }
+        assert_int_equal(followed.calls, fast ? 12 : 9);
+        fake.output_room = SIZE_MAX;
+        log_flush(&log_);
+        assert_int_equal(followed.length, fake.output_length);
+        assert_string_equal(followed.bytes, fake.output);
+
+        log_follow(&log_, NULL);
+        say("after everybody left");
+        assert_int_equal(followed.length, fake.output_length);
+        log_close(&log_);
+    }
+}
+
+/* Rules: K5 O3 */
+static void test_a_follower_hears_of_lost_lines_and_is_no_reason_to_lose_any(void **state)
+{
+    static struct followed followed;
+    static const struct log_tap tap = {.take = take, .context = &followed};
+    (void)state;
+    open_log(LOG_FORMAT_TEXT);
+    log_follow(&log_, &tap);
+    os_fake_fail(&fake, "output_write", 1, ENOSPC);
+    say("lost");
+    log_flush(&log_);
+    say("again");
+    log_flush(&log_);
+    assert_string_equal(followed.bytes,
+        STAMP "lost\n" STAMP "again\n" STAMP "1 log line was lost: No space left on device\n");
+
+    /* What finds no room in the queue is followed by nobody. */
+    fake.output_room = 0;
+    log_flush(&log_);
+    log_follow(&log_, NULL);
+    while (log_.counts.lost == 1)
+        say("our own line");
+    followed.calls = 0;
+    log_follow(&log_, &tap);
+    say("our own line");
+    assert_int_equal(followed.calls, 0);
+    assert_int_equal(log_.counts.lost, 3);
+    log_close(&log_);
+}
+
+/* Rules: K2 */
+static void test_a_quiet_log_keeps_warnings_and_what_workers_write(void **state)
+{
+    static const struct {
+        int severity;
+        bool kept;
+    } cases[] = {{LOG_ERR, true}, {LOG_WARNING, true}, {LOG_NOTICE, false}, {LOG_INFO, false}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        set_up(state);
+        open_log(LOG_FORMAT_TEXT);
+        log_set_quiet(&log_, true);
+        log_say(&log_, cases[i].severity, "said", 4);
+        add(77, "written", 7, false);
+        log_set_quiet(&log_, false);
+        log_say(&log_, cases[i].severity, "again", 5);
+        log_flush(&log_);
+        char expected[256];
+        snprintf(expected, sizeof expected, "%s" STAMP "[77] written\n" STAMP "again\n",
+            cases[i].kept ? STAMP "said\n" : "");
+        assert_string_equal(fake.output, expected);
+        assert_int_equal(log_.counts.lost, 0);
+        log_close(&log_);
+    }
+    /* A log begins anew as it began first. */
+    log_set_quiet(&log_, true);
+    set_up(state);
+    open_log(LOG_FORMAT_TEXT);
+    say("said");
+    log_flush(&log_);
+    assert_string_equal(fake.output, STAMP "said\n");
 }
 
 /* --- syslog that is not there --- */
@@ -530,8 +821,17 @@ int main(void)
         cmocka_unit_test_setup(test_a_stuck_reader_leaves_room_for_our_own_lines, set_up),
         cmocka_unit_test_setup(test_a_full_disk_costs_lines_and_says_so, set_up),
         cmocka_unit_test_setup(test_a_line_cut_by_a_failure_does_not_swallow_the_next, set_up),
+        cmocka_unit_test_setup(
+            test_while_a_cut_line_cannot_be_ended_nothing_is_put_behind_it, set_up),
+        cmocka_unit_test_setup(test_a_line_without_its_newline_is_not_lost, set_up),
         cmocka_unit_test_setup(test_a_report_of_loss_that_is_lost_is_told_again, set_up),
         cmocka_unit_test_setup(test_what_was_told_is_not_counted_again, set_up),
+        cmocka_unit_test_setup(test_lines_and_bytes_of_workers_are_counted, set_up),
+        cmocka_unit_test_setup(test_each_lost_line_is_counted_and_told_once, set_up),
+        cmocka_unit_test_setup(test_a_follower_gets_what_is_queued_in_whole_lines, set_up),
+        cmocka_unit_test_setup(
+            test_a_follower_hears_of_lost_lines_and_is_no_reason_to_lose_any, set_up),
+        cmocka_unit_test_setup(test_a_quiet_log_keeps_warnings_and_what_workers_write, set_up),
         cmocka_unit_test_setup(test_messages_without_a_daemon_are_counted, set_up),
         cmocka_unit_test_setup(test_a_daemon_that_was_restarted_is_found, set_up),
         cmocka_unit_test_setup(test_a_daemon_that_refuses_everything_ends_the_try, set_up),

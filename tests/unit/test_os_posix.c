@@ -229,6 +229,33 @@ static void test_signals_are_at_their_default(void **state)
     in_copy(body_signals_default, NULL);
 }
 
+static int body_pipe_blocked(const void *argument)
+{
+    struct sigaction action, before;
+    sigset_t blocked;
+    int ends[2];
+    (void)argument;
+    EXPECT(sigaction(SIGHUP, &(struct sigaction){.sa_handler = SIG_IGN}, NULL) == 0);
+    EXPECT(signal(SIGPIPE, SIG_DFL) != SIG_ERR && sigaction(SIGINT, NULL, &before) == 0);
+    EXPECT(pipe(ends) == 0 && close(ends[0]) == 0);
+    EXPECT(sigemptyset(&blocked) == 0 && sigprocmask(SIG_SETMASK, &blocked, NULL) == 0);
+    EXPECT(os.signals_block_pipe(&os) == 0);
+    EXPECT(write(ends[1], "x", 1) == -1 && errno == EPIPE);
+    EXPECT(sigprocmask(SIG_SETMASK, NULL, &blocked) == 0);
+    for (int signal = 1; signal < 32; signal++)
+        EXPECT(sigismember(&blocked, signal) == (signal == SIGPIPE));
+    EXPECT(sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN);
+    EXPECT(sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler == before.sa_handler);
+    return 0;
+}
+
+/* Rules: K5 */
+static void test_one_signal_is_blocked_and_no_other(void **state)
+{
+    (void)state;
+    in_copy(body_pipe_blocked, NULL);
+}
+
 /* --- workers --- */
 
 /* One start, as tests begin with it; they change what they are about. */
@@ -535,6 +562,7 @@ int main(void)
         TEST(test_workers_get_the_limit_of_before),
         TEST(test_signals_are_read),
         TEST(test_signals_are_at_their_default),
+        TEST(test_one_signal_is_blocked_and_no_other),
         TEST(test_worker_signals_and_group),
         TEST(test_worker_descriptors),
         TEST(test_worker_pid_and_directory),

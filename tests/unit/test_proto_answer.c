@@ -79,6 +79,7 @@ static void test_what_is_no_text_cannot_be_sent(void **state)
         assert_true(proto_can_send(text_span_of(good[i])));
     for (size_t i = 0; i < COUNT(bad); i++)
         assert_false(proto_can_send(text_span_of(bad[i])));
+    assert_true(proto_can_send((struct text_span){"a\xff", 1}));
 }
 
 /* --- answers --- */
@@ -150,6 +151,9 @@ static void test_escapes(void **state)
         /* halves */
         {"\\ud83d", "\xef\xbf\xbd"},
         {"\\ude00x", "\xef\xbf\xbdx"},
+        {"\\udfff", "\xef\xbf\xbd"},
+        {"\\udc00\\udc00", "\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\\ud83dxude00", "\xef\xbf\xbdxude00"},
         {"\\ud83d\\n", "\xef\xbf\xbd\n"},
         {"\\ud83d\\ud83d\\ude00", "\xef\xbf\xbd\xf0\x9f\x98\x80"},
         {"\\ud83d\\u0041", "\xef\xbf\xbd"
@@ -179,7 +183,9 @@ static void test_what_is_no_answer(void **state)
     (void)state;
     static const char *const cases[] = {"", " ", "upgrade", "[]", "\"message\"", "{}", "{ }", "{,}",
         "{\"message\"}", "{\"message\" \"a\"}", "{\"message\": }", "{\"message\": a\"}",
-        "{message: \"a\"}", "{\"message\": \"a\"", "{\"message\": \"a\",}",
+        "{message: \"a\"}", "{xmessage\": \"a\"}", "{: 1, \"message\": \"a\"}",
+        "{\"message\": \"a\", : 1}", "\"message\": \"a\"}", "{\"message\": \"\\ud83d\\xdc00\"}",
+        "{\"message\": \"a\",, \"b\": 1}", "{\"message\": \"a\"", "{\"message\": \"a\",}",
         "{\"message\": \"a\"} x", "{\"message\": \"a\"}}", "{\"message\": 1}",
         "{\"message\": [\"a\"]}", "{\"message\": null}", "{\"wait\": true}",
         "{\"message\": \"a\" \"wait\": true}", "{\"message\": \"\\x\"}", "{\"message\": \"\\",

@@ -38,6 +38,7 @@ static char *no_environment[] = {NULL};
 static int set_up(void **state)
 {
     (void)state;
+    setup.control = (struct listener){.fd = 0}; /* as in storage that is all zero */
     os_fake_init(&fake);
     os_fake_file(&fake, "/bin/server", OS_FILE_REGULAR)->executable = true;
     os_fake_file(&fake, "/bin/plain", OS_FILE_REGULAR);
@@ -242,9 +243,10 @@ static void test_no_null_device_leaves_nothing(void **state)
     (void)state;
     fake.descriptors[0].terminal = true;
     os_fake_fail(&fake, "null_open", 1, ENOENT);
-    assert_false(open_in("-listen=unix:///run/s /bin/server", no_environment));
+    assert_false(open_in("-listen=unix:///run/s -control=/run/c /bin/server", no_environment));
     assert_string_equal(error_bytes, "unable to open \"/dev/null\": No such file or directory");
     assert_null(os_fake_find(&fake, "/run/s"));
+    assert_null(os_fake_find(&fake, "/run/c"));
     os_fake_done(&fake);
 }
 
@@ -269,11 +271,36 @@ static void test_a_listener_that_fails_takes_all_with_it(void **state)
     os_fake_done(&fake);
 }
 
+/* Rules: K1 C6 C7 L5 L7 */
+static void test_a_control_socket_that_fails_takes_all_with_it(void **state)
+{
+    static const struct {
+        enum os_file_kind kind;
+        const char *said;
+    } cases[] = {
+        {OS_FILE_SOCKET, "unable to listen on \"/run/c\": a live server has this path"},
+        {OS_FILE_DIRECTORY, "unable to listen on \"/run/c\": the path is a directory"},
+    };
+    for (size_t i = 0; i < 2 * COUNT(cases); i++) {
+        const char *words = "-listen=unix:///run/one -control=/run/c /bin/server";
+        bool check = i % 2 == 1;
+        set_up(state);
+        struct os_fake_file *file = os_fake_file(&fake, "/run/c", cases[i / 2].kind);
+        file->live = true;
+        assert_false(check ? check_in(words, no_environment) : open_in(words, no_environment));
+        assert_string_equal(error_bytes, cases[i / 2].said);
+        assert_null(os_fake_find(&fake, "/run/one"));
+        assert_ptr_equal(os_fake_find(&fake, "/run/c"), file);
+        assert_int_equal(os_fake_saw(&fake, "file_remove /run/one"), !check);
+        os_fake_done(&fake);
+    }
+}
+
 /* Everything that a start can need, so that every call of setup is in it. */
 static const char whole[] = "-user=www-data:users -dir=/srv -envdir=/env -listen=fd://9 "
                             "-listen=tcp://localhost:http?nodelay=true&nonblock=true "
                             "-listen=unix:///run/one?mode=600&user=nobody -listen=udp://:53 "
-                            "/bin/server";
+                            "-control=/run/control /bin/server";
 
 static void furnish(void)
 {
@@ -282,8 +309,8 @@ static void furnish(void)
     pass_socket(9, 80);
 }
 
-/* What a failure must leave: the passed descriptor as it was, no file, one line. Returns what the
- * start returned. */
+/* What a failure must leave: the passed descriptor as it was or closed, no file, one line. Returns
+ * what the start returned. */
 static bool run_injected(bool check, const char *call, size_t nth, bool *injected)
 {
     furnish();
@@ -296,16 +323,21 @@ static bool run_injected(bool check, const char *call, size_t nth, bool *injecte
     } else {
         assert_int_equal(error.length == 0, done);
         assert_null(strchr(error_bytes, '\n'));
-        assert_int_equal(os_fake_open_count(&fake), 1);
-        fake.os.close(&fake.os, 9);
+        /* Once all listeners are open it is one of them; what comes then is the control socket. */
+        bool taken = fake.descriptors[9].kind == OS_FAKE_CLOSED;
+        assert_true(!taken || strstr(error_bytes, "\"/run/control\""));
+        assert_int_equal(os_fake_open_count(&fake), taken ? 0 : 1);
+        if (!taken)
+            fake.os.close(&fake.os, 9);
     }
     assert_null(os_fake_find(&fake, "/run/one"));
+    assert_null(os_fake_find(&fake, "/run/control"));
     assert_int_equal(fake.mask, 0022);
     os_fake_done(&fake);
     return done;
 }
 
-/* Rules: C6 C7 L5 I7 I10 */
+/* Rules: C6 C7 L5 K1 I7 I10 */
 static void test_each_call_that_fails_leaves_nothing(void **state)
 {
     (void)state;
@@ -332,7 +364,7 @@ static void test_each_call_that_fails_leaves_nothing(void **state)
 
 /* --- in order --- */
 
-/* Rules: C6 L5 */
+/* Rules: C6 L5 K1 */
 static void test_everything_is_looked_up_before_anything_is_opened(void **state)
 {
     (void)state;
@@ -344,6 +376,8 @@ static void test_everything_is_looked_up_before_anything_is_opened(void **state)
         "file_executable /srv /bin/server\n",
         "duplicate 9\n",
         "socket_bind ",
+        " [::]:53\n",
+        " unix:/run/control\n",
         "null_open\n",
     };
     furnish();
@@ -405,6 +439,44 @@ static void test_listeners_are_shown_in_order(void **state)
     assert_string_equal(shown[3], "first:second:unknown");
     assert_string_equal(shown[5], "tcp://127.0.0.1:80");
     close_all();
+}
+
+/* Rules: K1 E1 E2 */
+static void test_the_control_socket_is_told_of_and_not_passed_on(void **state)
+{
+    static const struct {
+        const char *words;
+        const char *path; /* EINHORN_SOCK_PATH */
+        uid_t uid;
+    } cases[] = {
+        {"/bin/server", NULL, 0},
+        {"-control=/run/c /bin/server", "/run/c", 0},
+        {"-control=/run/c -env=systemd /bin/server", NULL, 0},
+        {"-control=/run/c -user=www-data /bin/server", "/run/c", 33},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const char *shown[8] = {"EINHORN_SOCK_PATH", NULL, "EINHORN_MASTER_PID", NULL};
+        set_up(state);
+        fake.test = shown;
+        fake.spawn_seen = seen_environment;
+        open_well(cases[i].words);
+        struct os_fake_child *child = start_worker();
+        assert_int_equal(child->descriptors[SPAWN_FIRST_LISTENER + 1], -1);
+        assert_int_equal(shown[3] != NULL, cases[i].path != NULL);
+        if (cases[i].path) {
+            assert_string_equal(shown[1], cases[i].path);
+            assert_string_equal(shown[3], "1000");
+        }
+        struct os_fake_file *file = os_fake_find(&fake, "/run/c");
+        assert_int_equal(file != NULL, strstr(cases[i].words, "-control") != NULL);
+        assert_int_equal(setup.control.fd >= 0, file != NULL);
+        if (file) {
+            assert_int_equal(file->mode, 0600);
+            assert_int_equal(file->uid, cases[i].uid);
+        }
+        close_all();
+        assert_null(os_fake_find(&fake, "/run/c"));
+    }
 }
 
 /* Rules: E1 */
@@ -567,15 +639,18 @@ static void test_passed_descriptors_stand_in_for_the_default(void **state)
 
 /* --- closing --- */
 
-/* Rules: L6 L7 C6 */
+/* Rules: L6 L7 C6 K1 */
 static void test_closing_removes_what_was_made(void **state)
 {
     (void)state;
     furnish();
     open_well(whole);
     assert_non_null(os_fake_find(&fake, "/run/one"));
+    assert_non_null(os_fake_find(&fake, "/run/control"));
     setup_close(&setup);
     assert_null(os_fake_find(&fake, "/run/one"));
+    assert_null(os_fake_find(&fake, "/run/control"));
+    assert_int_equal(setup.control.fd, -1);
     assert_int_equal(setup.null_fd, -1);
     os_fake_done(&fake);
     setup_close(&setup); /* and a second time closes nothing that is somebody else's by now */
@@ -588,7 +663,7 @@ static void test_closing_removes_what_was_made(void **state)
     "wait for each until it has lived for 3000 ms\n"                                               \
     "on HUP do the same, and after all are ready send the old ones HUP\n"
 
-/* Rules: C7 */
+/* Rules: C7 K1 */
 static void test_a_check_says_what_a_start_would_do(void **state)
 {
     static const struct {
@@ -601,6 +676,14 @@ static void test_a_check_says_what_a_start_would_do(void **state)
             "run /bin/server -v x\n" DEFAULTS},
         {"-listen=unix:///run/stale /bin/server",
             "listen on unix:///run/stale as descriptor 3 (replaces a stale socket file)\n"
+            "run /bin/server\n" DEFAULTS},
+        {"-control=/run/c -listen=tcp4://:80 /bin/server",
+            "listen on tcp4://0.0.0.0:80 as descriptor 3\n"
+            "take commands on unix:///run/c\n"
+            "run /bin/server\n" DEFAULTS},
+        {"-listen=tcp4://:80 -control=/run/stale /bin/server",
+            "listen on tcp4://0.0.0.0:80 as descriptor 3\n"
+            "take commands on unix:///run/stale (replaces a stale socket file)\n"
             "run /bin/server\n" DEFAULTS},
         {"-listen=udp://:53 -dir=/srv -user=www-data:users server",
             "listen on udp://[::]:53 as descriptor 3\n"
@@ -619,6 +702,7 @@ static void test_a_check_says_what_a_start_would_do(void **state)
         assert_int_equal(os_fake_uses(&fake, "socket_listen"), 0);
         assert_int_equal(os_fake_uses(&fake, "spawn"), 0);
         assert_null(os_fake_find(&fake, "/run/one"));
+        assert_null(os_fake_find(&fake, "/run/c"));
         assert_non_null(os_fake_find(&fake, "/run/stale"));
         assert_int_equal(os_fake_open_count(&fake), 1); /* what was passed, as it was */
         fake.os.close(&fake.os, 9);
@@ -641,6 +725,8 @@ static void test_a_check_says_how_workers_are_replaced(void **state)
         {"-start=0", "wait for each until it executes\n"},
         {"-ready=notify",
             "wait for each until it sends READY=1 to NOTIFY_SOCKET, at most 60000 ms\n"},
+        {"-ready=ack -control=/run/c",
+            "wait for each until it sends worker:ack to the control socket, at most 60000 ms\n"},
         {"-ready=fd -ready-timeout=0 -start=5",
             "wait for each until it writes a newline to NOTIFY_FD\n"},
         {"-rollout=smooth",
@@ -684,9 +770,11 @@ int main(void)
         cmocka_unit_test_setup(test_a_malformed_activation_fails_before_any_listener, set_up),
         cmocka_unit_test_setup(test_no_null_device_leaves_nothing, set_up),
         cmocka_unit_test_setup(test_a_listener_that_fails_takes_all_with_it, set_up),
+        cmocka_unit_test_setup(test_a_control_socket_that_fails_takes_all_with_it, set_up),
         cmocka_unit_test_setup(test_each_call_that_fails_leaves_nothing, set_up),
         cmocka_unit_test_setup(test_everything_is_looked_up_before_anything_is_opened, set_up),
         cmocka_unit_test_setup(test_listeners_are_shown_in_order, set_up),
+        cmocka_unit_test_setup(test_the_control_socket_is_told_of_and_not_passed_on, set_up),
         cmocka_unit_test_setup(test_standard_input_is_never_a_terminal_or_a_listener, set_up),
         cmocka_unit_test_setup(test_output_is_relayed_unless_it_is_inherited, set_up),
         cmocka_unit_test_setup(test_the_account_is_as_asked, set_up),

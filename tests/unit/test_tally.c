@@ -149,8 +149,10 @@ static void show_rollout(char *text)
         return;
     append(text, " g%" PRIu64, rollout->generation);
     append_time(text, "began", &rollout->began);
-    if (rollout->result == TALLY_RUNNING)
+    if (rollout->result == TALLY_RUNNING) {
+        assert_int_equal(rollout->ended.ms, 0);
         return;
+    }
     append_time(text, "ended", &rollout->ended);
     append(text, "+%" PRIu64, rollout->elapsed);
     if (rollout->result == TALLY_FAILED)
@@ -238,6 +240,10 @@ static void test_what_a_worker_goes_through(void **state)
         {"1003 executed 0", "stopping@1002 g1 p100 asked@1000 sent@1002 TERM 4000"},
         {"1004 exited 0 0", "none@1004 g1 p100 asked@1000 sent@1002 TERM 4000"},
     };
+    static const struct life goes_with_its_rollout[] = {
+        {"1000 start\n1000 spawned 0 100\n1000 executed 0", "starting@1000 g1 p100 asked@1000"},
+        {"1003 spawn-failed 1 11", "stopping@1003 g1 p100 asked@1000 sent@1003 HUP 1"},
+    };
     static const struct life is_not_forked[] = {
         {"1000 start\n1001 spawn-failed 0 11", "none@1001 g1 p0 asked@1000"},
     };
@@ -256,12 +262,13 @@ static void test_what_a_worker_goes_through(void **state)
         {"1002 killed 0 9", "none@1002 g1 p100 asked@1000"},
     };
     const struct core_settings settings = {.start_ms = 300, .stop_ms = 50};
-    const struct core_settings patient = {.start_ms = 300};
+    const struct core_settings patient = {.start_ms = 300}, two = {.workers = 2, .start_ms = 300};
 
     (void)state;
     live(&settings, serves, COUNT(serves));
     live(&patient, is_told_again, COUNT(is_told_again));
     live(&settings, is_told_before_it_executes, COUNT(is_told_before_it_executes));
+    live(&two, goes_with_its_rollout, COUNT(goes_with_its_rollout));
     live(&settings, is_not_forked, COUNT(is_not_forked));
     live(&settings, is_not_executed, COUNT(is_not_executed));
     live(&settings, is_stopped_and_not_executed, COUNT(is_stopped_and_not_executed));
@@ -330,6 +337,8 @@ static void test_pings(void **state)
     play("1000 start\n1000 spawned 1 101\n1000 executed 1");
     tally_ping(&tally, 1, 1001, wall_at(1001), span("req-1"));
     check_slot(1, "starting@1000 g1 p101 asked@1000 pinged@1001 id req-1");
+    tally_ping(&tally, 1, 1002, wall_at(1002), span("7"));
+    check_slot(1, "starting@1000 g1 p101 asked@1000 pinged@1002 id 7");
     tally_ping(&tally, 1, 1002, wall_at(1002), (struct text_span){NULL, 0});
     check_slot(1, "starting@1000 g1 p101 asked@1000 pinged@1002");
     check_slot(0, "spawning@1000 g1 p0 asked@1000");
@@ -374,6 +383,13 @@ static void test_counts(void **state)
                                                     "2000 killed 0 11\n",
             "rollouts 1, done 1, asked 2, replacements 1, executed 1, ready 1, ended 1, unasked 1, "
             "crashed 1",
+            "done g1 began@1000 ended@1000+0"},
+        {{.workers = 3, .respawn = true},
+            "1000 start\n" RUNS("1000", "0", "100") RUNS("1000", "1", "101")
+                RUNS("1000", "2", "102") "1000 tick\n2000 killed 0 11\n2000 killed 1 11\n"
+                                         "2000 stop 15\n2000 killed 2 15",
+            "rollouts 1, done 1, asked 5, replacements 2, executed 3, ready 3, ended 3, unasked 2, "
+            "crashed 2",
             "done g1 began@1000 ended@1000+0"},
         {{.respawn = false}, "1000 start\n" RUNS("1000", "0", "100") "1000 tick\n2000 scale 3\n",
             "rollouts 1, done 1, asked 3, replacements 2, executed 1, ready 1",
