@@ -236,6 +236,7 @@ FUZZ_notify   = text notify_message
 FUZZ_proto    = text proto
 FUZZ_core     = text core tally
 FUZZ_answer   = text proto
+FUZZ_control  = $(UNIT_control)
 FUZZ_supervisor = $(SIM_ROOMS)
 # Those that run in the simulated world.
 FUZZ_WORLD    = supervisor

@@ -18,7 +18,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     os_sim_choice_bytes(&choice, data + 1, size - 1);
-    world_run(&choice, data[0] % 2 == 0 ? WORLD_SAFETY : WORLD_LIVENESS, NULL, &result);
+    /* The highest bit asks for a control socket. */
+    enum world_mode modes[] = {
+        WORLD_SAFETY, WORLD_LIVENESS, WORLD_CONTROL_SAFETY, WORLD_CONTROL_LIVENESS};
+    world_run(&choice, modes[data[0] % 2 + data[0] / 128 * 2], NULL, &result);
     if (result.violated)
         fprintf(stderr, "%s\n", result.violation);
     CHECK(!result.violated);

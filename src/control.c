@@ -272,7 +272,9 @@ bool control_reply(struct control *control, const struct control_ticket *ticket,
 static int listener_watch(struct control *control)
 {
     struct os *os = control->os;
-    return os->watch_add(os, control->set, control->listener, LISTENER_TOKEN, true, false);
+    int error = os->watch_add(os, control->set, control->listener, LISTENER_TOKEN, true, false);
+    /* It is watched still, where that could not be taken back. */
+    return error == -EEXIST ? 0 : error;
 }
 
 /* Takes none for a while: the one that waits would wake us again and again. */
@@ -459,11 +461,14 @@ void control_pump(struct control *control, uint64_t now)
 {
     enum { READY_MAX = CONTROL_CLIENTS + 1 };
     struct os_ready ready[READY_MAX];
+    struct os *os = control->os;
     bool dialled = false;
-    int count = control->os->watch_wait(control->os, control->set, ready, READY_MAX, 0);
+    int count = os->watch_wait(os, control->set, ready, READY_MAX, 0);
     for (int i = 0; i < count; i++)
-        if (ready[i].token == LISTENER_TOKEN)
-            dialled = !control->deaf;
+        if (ready[i].token == LISTENER_TOKEN && control->deaf)
+            os->watch_remove(os, control->set, control->listener); /* it could not be, at first */
+        else if (ready[i].token == LISTENER_TOKEN)
+            dialled = true;
         else
             client_ready(control, (unsigned)ready[i].token, &ready[i]);
     if (control->deaf && now >= control->accept_at)

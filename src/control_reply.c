@@ -127,8 +127,10 @@ int control_reply_send(struct control *control, unsigned index)
             send_part(control, client, control->large, &control->large_start, control->large_end);
     if (control->lent == (int)index && control->large_start == control->large_end)
         control->lent = -1;
-    /* Others wait for the large buffer: who reads it byte by byte gets no more time for that. */
-    if (control_reply_waits(control, index) && (!client->writable || moves))
+    /* Others wait for the large buffer: who reads it byte by byte gets no more time for that. Who
+     * has taken all of it has time again for the next reply. */
+    bool waits = control_reply_waits(control, index);
+    if (waits ? !client->writable || moves : client->writable)
         client->output_since = control->os->clock_ms(control->os);
     return error;
 }

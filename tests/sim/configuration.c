@@ -25,14 +25,15 @@ __attribute__((format(printf, 2, 3))) static void add_word(
 }
 
 /* How many there are, how they say that they are ready, and how they follow each other. */
-static void draw_pool(struct configuration *configuration, struct os_sim_choice *choice)
+static void draw_pool(
+    struct configuration *configuration, struct os_sim_choice *choice, bool controlled)
 {
     static const uint32_t workers[] = {1, 1, 2, 3, 5};
     static const uint32_t timeouts[] = {60000, 3500, 0};
     static const uint32_t holds[] = {0, 50, 2000};
-    static const char *const ways[] = {"alive", "notify", "fd"};
+    static const char *const ways[] = {"alive", "notify", "fd", "ack"};
     add_word(configuration, "-workers=%u", draw_of(choice, workers, COUNT(workers)));
-    const char *way = ways[os_sim_choose(choice, COUNT(ways))];
+    const char *way = ways[os_sim_choose(choice, controlled ? COUNT(ways) : COUNT(ways) - 1)];
     add_word(configuration, "-ready=%s", way);
     if (way != ways[0])
         add_word(configuration, "-ready-timeout=%u", draw_of(choice, timeouts, COUNT(timeouts)));
@@ -45,7 +46,8 @@ static void draw_pool(struct configuration *configuration, struct os_sim_choice 
         add_word(configuration, "-respawn");
 }
 
-static void draw_words(struct configuration *configuration, struct os_sim_choice *choice)
+static void draw_words(
+    struct configuration *configuration, struct os_sim_choice *choice, bool controlled)
 {
     static const uint32_t starts[] = {1000, 0, 1, 20, 3000};
     static const uint32_t stops[] = {0, 5000, 50};
@@ -62,7 +64,7 @@ static void draw_words(struct configuration *configuration, struct os_sim_choice
     add_word(configuration, "-max-draining=%u", draw_of(choice, drainers, COUNT(drainers)));
     add_word(configuration, "-stop-signal=%s", signals[os_sim_choose(choice, COUNT(signals))]);
     add_word(configuration, "-kill=%s", os_sim_choose(choice, 3) == 2 ? "group" : "process");
-    draw_pool(configuration, choice);
+    draw_pool(configuration, choice, controlled);
     size_t first = os_sim_choose(choice, COUNT(listeners));
     for (size_t i = 0; i <= os_sim_choose(choice, 2); i++)
         add_word(configuration, "-listen=%s", listeners[(first + i) % COUNT(listeners)]);
@@ -87,6 +89,10 @@ static void draw_words(struct configuration *configuration, struct os_sim_choice
         add_word(configuration, "-user=nobody:nogroup");
     if (os_sim_chance(choice, 3))
         add_word(configuration, "-env=einhorn,systemd,starter,nginx");
+    if (controlled)
+        add_word(configuration, "-control=/run/control.sock");
+    if (controlled && os_sim_choose(choice, 2) == 1)
+        add_word(configuration, "-textfile=/run/metrics");
     add_word(configuration, "/bin/server");
 }
 
@@ -103,9 +109,10 @@ static void read_words(struct configuration *configuration)
     abort();
 }
 
-void configuration_draw(struct configuration *configuration, struct os_sim_choice *choice)
+void configuration_draw(
+    struct configuration *configuration, struct os_sim_choice *choice, bool controlled)
 {
-    draw_words(configuration, choice);
+    draw_words(configuration, choice, controlled);
     read_words(configuration);
     os_sim_settings_read(&configuration->settings, &configuration->config);
     configuration->settings.is_init = os_sim_chance(choice, 4);

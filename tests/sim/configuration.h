@@ -22,6 +22,8 @@ struct configuration {
     struct os_sim_settings settings; /* and what the judge has to know of it */
 };
 
-void configuration_draw(struct configuration *configuration, struct os_sim_choice *choice);
+/* `controlled`: with a control socket. */
+void configuration_draw(
+    struct configuration *configuration, struct os_sim_choice *choice, bool controlled);
 
 #endif

@@ -1,12 +1,13 @@
 /*
  * sim: lives through many simulated lives, and tells of those in which an invariant was broken.
  *
- *   sim [-mode=safety|liveness] [-seeds=N] [-first=SEED] [-jobs=N]    each seed is a life
+ *   sim [-mode=MODE] [-seeds=N] [-first=SEED] [-jobs=N]    each seed is a life
  *   sim -mode=MODE -seed=SEED                                         one life, with its trace
  *   sim -list=FILE                                                    those that the file names
  *
- * Without -mode each seed is lived in both. Exit status: 0; 1 if an invariant was broken; 2 for a
- * wrong command line.
+ * MODE is safety, liveness, control-safety or control-liveness.
+ * Without -mode each seed is lived in all of them. Exit status: 0; 1 if an invariant was broken; 2
+ * for a wrong command line.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -32,7 +33,7 @@ enum {
 struct options {
     uint64_t first, seeds;
     long jobs;
-    int mode; /* enum world_mode, or -1: both */
+    int mode; /* enum world_mode, or -1: all */
     bool one;
     const char *list;
 };
@@ -54,6 +55,7 @@ static void tally_add(struct tally *tally, const struct tally *other)
     sum->workers += more->workers;
     sum->signals += more->signals;
     sum->answered += more->answered;
+    sum->requests_answered += more->requests_answered;
     sum->resets += more->resets;
     sum->faults += more->faults;
     sum->log_lines += more->log_lines;
@@ -120,7 +122,7 @@ static double cpu_seconds(void)
 struct share {
     struct tally tally;
     double cpu_seconds;
-    uint64_t next; /* life: two for each seed */
+    uint64_t next; /* life: one of each mode for each seed */
     enum world_mode mode;
     uint64_t seed;
     char violation[OS_SIM_WORDS]; /* of the life that was broken, by these two; "": none */
@@ -179,11 +181,12 @@ static void tell(const struct tally *tally, double seconds)
     double hours = (double)counts->simulated_ms / 3600e3;
     printf("%" PRIu64 " lives of %.0f simulated hours: %" PRIu64 " workers, %" PRIu64
            " signals to them, %" PRIu64 " faults, %" PRIu64 " log lines,\n%" PRIu64
-           " clients answered, %" PRIu64 " reset by the death of their worker\n%" PRIu64
+           " clients answered, %" PRIu64 " reset by the death of their worker, %" PRIu64
+           " requests at the control socket answered\n%" PRIu64
            " calls of the port, %.0f a second on one processor\n%" PRIu64 " broken\n",
         tally->lives, hours, counts->workers, counts->signals, counts->faults, counts->log_lines,
-        counts->answered, counts->resets, counts->calls, (double)counts->calls / seconds,
-        tally->broken);
+        counts->answered, counts->resets, counts->requests_answered, counts->calls,
+        (double)counts->calls / seconds, tally->broken);
 }
 
 static bool live_many(const struct options *options)
@@ -330,7 +333,7 @@ int main(int argc, char **argv)
         if (read_word(argv[i], &options))
             continue;
         fprintf(stderr,
-            "sim: \"%s\": expected -mode=safety|liveness, -seeds=N, -first=SEED, "
+            "sim: \"%s\": expected -mode=[control-]safety|liveness, -seeds=N, -first=SEED, "
             "-jobs=1..64, -seed=SEED or -list=FILE\n",
             argv[i]);
         return WRONG_COMMAND_LINE;

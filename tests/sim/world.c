@@ -73,7 +73,13 @@ struct world {
 
 static struct world the_world;
 
-const char *const world_mode_names[WORLD_MODE_COUNT] = {"safety", "liveness"};
+const char *const world_mode_names[WORLD_MODE_COUNT] = {
+    "safety", "liveness", "control-safety", "control-liveness"};
+
+static bool is_controlled(const struct world *world)
+{
+    return world->mode == WORLD_CONTROL_SAFETY || world->mode == WORLD_CONTROL_LIVENESS;
+}
 
 /* Never twice in one expression: C leaves their order open, and a seed would mean one thing to one
  * compiler and another to the next. */
@@ -195,7 +201,8 @@ static const struct os_fault_way *choose_fault(struct os_fault *fault, enum os_c
     /* A storm never keeps itself up. */
     if (world->sim.now >= world->storm_until && os_sim_chance(world->choice, 8)) {
         world->storm = way;
-        world->storm_until = world->sim.now + draw(world, MINUTE);
+        /* Clients make so many calls that storms would be all there is. */
+        world->storm_until = world->sim.now + draw(world, is_controlled(world) ? SECOND : MINUTE);
     }
     return way;
 }
@@ -287,6 +294,57 @@ static void scale(struct world *world)
         os_sim_signal(&world->sim, SIGTTIN);
 }
 
+/* --- clients of the control socket --- */
+
+static struct os_sim_habit draw_habit(struct world *world, enum os_sim_request request)
+{
+    static const uint32_t delays[] = {0, 0, 20, 2 * SECOND, 20 * SECOND};
+    static const uint32_t patience[] = {0, 0, 3, 500, MINUTE};
+    struct os_sim_habit habit = {.more = draw(world, 3)};
+    habit.chunk = draw(world, 2) * draw(world, 40);
+    habit.read_ms = draw_of(world, delays, COUNT(delays));
+    habit.patience = draw_of(world, patience, COUNT(patience));
+    habit.half_closes = os_sim_chance(world->choice, 6);
+    if (request >= OS_SIM_ROLLOUT)
+        return habit;
+    habit.floods = os_sim_chance(world->choice, 4);
+    habit.never_reads = os_sim_chance(world->choice, 6);
+    habit.stays = os_sim_chance(world->choice, 4);
+    if (habit.floods || request == OS_SIM_ENDLESS)
+        habit.more = draw(world, 100);
+    if (request == OS_SIM_ENDLESS)
+        habit.floods = true;
+    return habit;
+}
+
+/* Some of what a life has seen enough of is asked for less often. */
+static bool is_too_much(struct world *world, enum os_sim_request request)
+{
+    switch ((int)request) {
+    case OS_SIM_INC:
+        return world->sim.rollouts.wanted >= WANTED_ENOUGH;
+    case OS_SIM_DIE:
+        return !os_sim_chance(world->choice, 8);
+    case OS_SIM_SIGNAL:
+        return (world->traits >> TRAIT_SHORT_LIFE & 1) == 0;
+    default:
+        return false;
+    }
+}
+
+static void call_control(struct world *world)
+{
+    enum os_sim_request request = (enum os_sim_request)draw(world, OS_SIM_REQUESTS);
+    enum os_sim_caller caller = OS_SIM_OPERATOR;
+    if (os_sim_chance(world->choice, 4))
+        caller = (enum os_sim_caller)draw(world, OS_SIM_HELPER_WAS + 1);
+    struct os_sim_habit habit = draw_habit(world, request);
+    const struct os_sim_process *worker = some_worker(world);
+    if (is_too_much(world, request) || (worker != NULL && worker->state != OS_SIM_RUNNING))
+        return;
+    os_sim_call(&world->sim, caller, request, &habit, worker);
+}
+
 static void act(struct os_sim *sim, void *context);
 
 static void act_again(struct world *world)
@@ -305,7 +363,7 @@ static void act(struct os_sim *sim, void *context)
         finish(world);
         return;
     }
-    switch (draw(world, 15)) {
+    switch (draw(world, is_controlled(world) ? 25 : 15)) {
     case 0:
     case 1:
     case 2:
@@ -343,6 +401,9 @@ static void act(struct os_sim *sim, void *context)
         break;
     case 14:
         pester(world);
+        break;
+    default:
+        call_control(world);
         break;
     }
     act_again(world);
@@ -404,6 +465,17 @@ static void call_up(struct os_sim *sim, void *context)
 {
     (void)context;
     os_sim_connect(sim);
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_STATUS, &(struct os_sim_habit){.more = 2}, NULL);
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_ROLLOUT_WAIT, &(struct os_sim_habit){.more = 1}, NULL);
+}
+
+/* Somebody stays connected, and says nothing: that costs nothing. */
+static void call_and_stay(struct os_sim *sim, void *context)
+{
+    (void)context;
+    for (int i = 0; i < 3; i++)
+        os_sim_call(
+            sim, OS_SIM_OPERATOR, OS_SIM_STATUS, &(struct os_sim_habit){.stays = true}, NULL);
 }
 
 /* Old ones that will never end are not left in the way for ever. */
@@ -425,6 +497,7 @@ static void heal(struct world *world)
 {
     struct os_sim *sim = &world->sim;
     world->good = true;
+    os_sim_hang_up(sim);
     for (unsigned i = os_sim_worker_count(sim); i > 0; i--)
         os_sim_worker(sim, i - 1)->temper.orphan_ms = 0;
     clear_away(sim);
@@ -443,12 +516,13 @@ static void heal(struct world *world)
 
 static void finish(struct world *world)
 {
-    if (world->mode == WORLD_SAFETY) {
+    if (world->mode == WORLD_SAFETY || world->mode == WORLD_CONTROL_SAFETY) {
         stop(&world->sim, world);
         return;
     }
     heal(world);
     after(world, MINUTE, reload);
+    after(world, 2 * MINUTE, call_and_stay);
     after(world, 2 * HOUR, begin_idling);
     after(world, 2 * HOUR + DAY, end_idling);
     after(world, 2 * HOUR + DAY + 1, call_up);
@@ -467,7 +541,7 @@ static void draw_world(struct world *world)
     static const uint32_t acts[] = {3, 10, 40, 120};
     static const enum os_output_kind kinds[] = {
         OS_OUTPUT_REOPENED, OS_OUTPUT_PLAIN, OS_OUTPUT_SOCKET, OS_OUTPUT_SPLICED, OS_OUTPUT_POLLED};
-    configuration_draw(&world->configuration, world->choice);
+    configuration_draw(&world->configuration, world->choice, is_controlled(world));
     os_sim_init(&world->sim, &world->configuration.settings, world->choice);
     world->sim.context = world;
     world->sim.born = born;
@@ -538,5 +612,6 @@ void world_run(
         .resets = sim->resets,
         .faults = sim->faults,
         .log_lines = sim->sink.lines,
+        .requests_answered = sim->requests_answered,
     };
 }

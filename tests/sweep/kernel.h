@@ -30,6 +30,7 @@ enum {
     KERNEL_START_MS = 10 * 1000 * 1000,
     KERNEL_KINDS_MAX = 32,
     KERNEL_SCENARIOS_MAX = 64,
+    KERNEL_CLIENTS_MAX = 8,
 };
 
 /* --- kernel_os: what the master does to the world, below the faults --- */
@@ -117,6 +118,7 @@ struct kernel_scenario {
     bool scales;        /* one more is asked for, and one fewer */
     bool says_ready;    /* workers say when they are ready ... */
     bool notify_fd;     /* ... to one more descriptor */
+    bool control;       /* there is a control socket */
     bool has_no_path;   /* none of them is a unix socket with a path */
     uint32_t uid;       /* of the workers, where not 0 */
     int status;         /* with which it ends, when it is to end by itself */
@@ -125,6 +127,7 @@ struct kernel_scenario {
 
 /* What a master calls "socket", too. */
 #define KERNEL_SECOND_NAME "socket.socketmaster"
+#define KERNEL_CONTROL_NAME "control"
 
 extern const struct kernel_scenario kernel_scenarios[];
 extern const size_t kernel_scenario_count;
@@ -165,6 +168,8 @@ struct kernel_run {
     uint64_t window_uses[OS_CALL_COUNT]; /* before the faults could strike */
     bool flood_asked, flooded;
     bool exit_asked;
+    size_t client_count;
+    int clients[KERNEL_CLIENTS_MAX]; /* of the control socket */
     uint64_t stale_inode;
     size_t events_seen;
     size_t worker_count;
@@ -214,6 +219,12 @@ void kernel_break_workers(struct kernel_run *run, bool broken);
 /* Connects to the master's listener (unix: the path, else tcp), sends `question` and reads the
  * answer. Returns the pid that answered, or 0. */
 pid_t kernel_ask(struct kernel_run *run, bool unix_path, char question);
+
+/* Connects to the control socket and says this. The connection stays until they all hang up. */
+void kernel_call(struct kernel_run *run, const char *line);
+void kernel_hang_up(struct kernel_run *run);
+/* Asks there, and lets everything happen. Is the answer this? */
+bool kernel_is_answered(struct kernel_run *run, const char *line, const char *answer);
 
 /* The youngest that is alive and did start, or NULL. */
 struct kernel_worker *kernel_youngest(struct kernel_run *run);

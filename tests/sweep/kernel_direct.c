@@ -253,6 +253,44 @@ pid_t kernel_ask(struct kernel_run *run, bool unix_path, char question)
     return blank != NULL ? (pid_t)strtol(blank + 1, NULL, 10) : 0;
 }
 
+void kernel_call(struct kernel_run *run, const char *line)
+{
+    struct sockaddr_un path = {.sun_family = AF_UNIX};
+    kernel_path(run, KERNEL_CONTROL_NAME, path.sun_path);
+    int low = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = fcntl(low, F_DUPFD_CLOEXEC, KERNEL_HIGH);
+    close(low);
+    run->stirred++;
+    if (run->client_count == KERNEL_CLIENTS_MAX ||
+        connect(fd, (const struct sockaddr *)&path, sizeof path) < 0 ||
+        send(fd, line, strlen(line), MSG_NOSIGNAL) < 0) {
+        close(fd);
+        return;
+    }
+    run->clients[run->client_count++] = fd;
+}
+
+void kernel_hang_up(struct kernel_run *run)
+{
+    while (run->client_count > 0)
+        close(run->clients[--run->client_count]);
+    run->stirred++;
+}
+
+bool kernel_is_answered(struct kernel_run *run, const char *line, const char *answer)
+{
+    static char reply[64 * 1024];
+    size_t length = 0;
+    kernel_call(run, line);
+    kernel_settle(run);
+    if (run->client_count > 0)
+        read_bytes(run->clients[run->client_count - 1], reply, sizeof reply, &length, false);
+    reply[length] = '\0';
+    kernel_hang_up(run);
+    kernel_settle(run);
+    return strstr(reply, answer) != NULL;
+}
+
 /* --- coming to rest --- */
 
 /* Is something under way that will be seen by itself? */
@@ -335,7 +373,8 @@ static bool is_stalled(const struct kernel_run *run, const struct rest *rest)
 static bool is_confirmed(const struct kernel_run *run, const struct rest *rest)
 {
     const struct os_fault_way *way = run->page->fault.way;
-    bool one_by_one = way != NULL && way->call == OS_CALL_WATCH_WAIT;
+    /* Who calls at the control socket is accepted in one turn, and heard in the next. */
+    bool one_by_one = run->scenario->control || (way != NULL && way->call == OS_CALL_WATCH_WAIT);
     return rest->turns >= (one_by_one ? TURNS_ONE_BY_ONE : 1);
 }
 

@@ -115,6 +115,27 @@ static void grow_and_shrink(struct kernel_run *run)
     kernel_settle(run);
 }
 
+static void ask_for_all(struct kernel_run *run)
+{
+    kernel_call(run, "{\"command\":\"status\",\"args\":[\"json\"],\"id\":1}\n");
+    kernel_call(run, "command: metrics\n{{{\ncommand: state\n");
+    kernel_call(run, "{\"command\":\"eh");
+    kernel_call(run, "{\"command\":\"rollout\",\"id\":2,\"wait\":true}\n");
+    kernel_await(run, two_have_started);
+    kernel_hang_up(run);
+    kernel_call(run, "{\"command\":\"upgrade\",\"id\":3}\n");
+    kernel_settle(run);
+    reload(run);
+    kernel_hang_up(run);
+}
+
+static void ask_and_stop(struct kernel_run *run)
+{
+    kernel_call(run, "{\"command\":\"rollout\",\"id\":2,\"wait\":true}\n");
+    stop(run);
+    kernel_hang_up(run);
+}
+
 /* --- what is set up --- */
 
 static const char *const stubborn[] = {"-stop=500", "-kill=group", NULL};
@@ -139,6 +160,10 @@ static const char *const pool[] = {
     "-workers=3", "-rollout=smooth", "-max-starting=1", "-hold=50", NULL};
 static const char *const notify_pool[] = {
     "-workers=2", "-ready=notify", "-ready-timeout=20000000", NULL};
+
+static const char *const control[] = {"-control=%d/control", "-textfile=%d/metrics", NULL};
+static const char *const control_ack[] = {
+    "-control=%d/control", "-ready=ack", "-ready-timeout=20000000", NULL};
 
 const struct kernel_scenario kernel_scenarios[] = {
     {.name = "start", .faults_from_birth = true, .stale_file = true, .locked = true},
@@ -173,6 +198,17 @@ const struct kernel_scenario kernel_scenarios[] = {
         .workers = 3,
         .scales = true,
         .play = grow_and_shrink},
+    {.name = "control",
+        .options = control,
+        .control = true,
+        .faults_from_birth = true,
+        .play = ask_for_all},
+    {.name = "control-ack",
+        .options = control_ack,
+        .control = true,
+        .says_ready = true,
+        .play = ask_for_all},
+    {.name = "control-stop", .options = control, .control = true, .play = ask_and_stop},
     {.name = "storm", .play = storm},
     {.name = "stop", .play = stop},
     {.name = "stop-in-the-middle", .play = stop_in_the_middle},

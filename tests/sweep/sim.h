@@ -39,6 +39,7 @@ enum {
 };
 
 #define SIM_STALE_PATH "/run/app.sock"
+#define SIM_CONTROL_PATH "/run/control.sock"
 
 struct sim_act {
     uint64_t at;
@@ -96,7 +97,7 @@ struct sim_world {
     struct sim_heard console; /* standard output and error; the log as well, unless it is syslog */
     struct sim_heard daemon;  /* syslog's */
     uint64_t uses_before[OS_CALL_COUNT]; /* that were made when faults began */
-    uint64_t answered_before, lines_before;
+    uint64_t answered_before, requests_answered_before, lines_before;
     size_t heap_before;
     mode_t mask_before;
     /* Descriptors that the master has at rest when nothing fails; 0: it comes to none. */

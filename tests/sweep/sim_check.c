@@ -67,7 +67,8 @@ static bool may_be_unfinished(const struct sim_world *world)
     /* Who is asked whether it is ready may not be heard in time, or have nowhere to say so. */
     static const enum os_call of_being_asked[] = {OS_CALL_SOCKET_OPEN, OS_CALL_SOCKET_SET,
         OS_CALL_SOCKET_BIND, OS_CALL_FILE_PIN, OS_CALL_FILE_PINNED_CHOWN, OS_CALL_FILE_REMOVE,
-        OS_CALL_DATAGRAM_RECEIVE, OS_CALL_PROCESS_LOOK, OS_CALL_WATCH_WAIT, OS_CALL_REAP};
+        OS_CALL_DATAGRAM_RECEIVE, OS_CALL_PROCESS_LOOK, OS_CALL_WATCH_WAIT, OS_CALL_REAP,
+        OS_CALL_SOCKET_ACCEPT, OS_CALL_SOCKET_PEER, OS_CALL_WATCH_REMOVE};
     for (size_t i = 0; i < sizeof of_a_rollout / sizeof *of_a_rollout; i++)
         if (struck(world, of_a_rollout[i]) && !sim_is_in_pieces(world->played->way))
             return true;
@@ -121,6 +122,8 @@ void sim_check_second_rest(struct sim_world *world)
     os_sim_check_rest(sim);
     if (sim->answered == world->answered_before)
         os_sim_violate(sim, "I1", "a client who came after the faults was not answered");
+    if (world->config.controlled && sim->requests_answered == world->requests_answered_before)
+        os_sim_violate(sim, "I12", "a request that came after the faults was not answered");
     /* Standard error is looked at once. */
     if (sim->sink.lines == world->lines_before && !struck(world, OS_CALL_OUTPUT_OPEN))
         os_sim_violate(sim, "I6", "the log is mute after the faults");

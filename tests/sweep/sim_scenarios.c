@@ -85,6 +85,73 @@ static void call_up(struct os_sim *sim, void *context)
     os_sim_connect(sim);
 }
 
+/* --- who calls at the control socket --- */
+
+static void ask(struct os_sim *sim, void *context)
+{
+    static const struct os_sim_habit again = {.more = 1};
+    (void)context;
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_STATUS, &again, NULL);
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_METRICS, &again, NULL);
+    os_sim_call(sim, OS_SIM_OUTSIDER, OS_SIM_EHLO, &again, NULL);
+}
+
+static void ask_badly(struct os_sim *sim, void *context)
+{
+    static const struct os_sim_habit once, flood = {.more = 3, .floods = true, .chunk = 7},
+                                           leaves = {.more = 3, .patience = 5},
+                                           deaf = {.more = 4, .floods = true, .never_reads = true};
+    (void)context;
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_MALFORMED, &flood, NULL);
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_HALF, &once, NULL);
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_HELP, &leaves, NULL);
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_STATE, &deaf, NULL);
+    os_sim_call(sim, OS_SIM_DEPARTED, OS_SIM_EHLO, &once, NULL);
+}
+
+static void roll_out(struct os_sim *sim, void *context)
+{
+    static const struct os_sim_habit once;
+    (void)context;
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_ROLLOUT_WAIT, &once, NULL);
+}
+
+static void upgrade(struct os_sim *sim, void *context)
+{
+    static const struct os_sim_habit once;
+    (void)context;
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_UPGRADE, &once, NULL);
+}
+
+static void follow(struct os_sim *sim, void *context)
+{
+    static const struct os_sim_habit patient = {.patience = 3 * SECOND};
+    (void)context;
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_LOGS, &patient, NULL);
+}
+
+static void signal_them(struct os_sim *sim, void *context)
+{
+    static const struct os_sim_habit once;
+    (void)context;
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_SIGNAL, &once, NULL);
+}
+
+static void die(struct os_sim *sim, void *context)
+{
+    static const struct os_sim_habit once;
+    (void)context;
+    os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_DIE, &once, NULL);
+}
+
+static const struct sim_act asking[] = {{SIM_ACTS, ask}, {SIM_ACTS + 5, reload},
+    {SIM_ACTS + 100, ask_badly}, {SIM_ACTS + SECOND, reload}, {SIM_ACTS + SECOND, ask}, {0, NULL}};
+static const struct sim_act rolling_out[] = {{SIM_ACTS, follow}, {SIM_ACTS, roll_out},
+    {SIM_ACTS + 10, call_up}, {SIM_ACTS + SECOND, upgrade}, {SIM_ACTS + 2 * SECOND, roll_out},
+    {SIM_ACTS + 2 * SECOND, reload}, {0, NULL}};
+static const struct sim_act dying[] = {{SIM_ACTS, roll_out},
+    {SIM_ACTS + SIM_START_MS / 2, signal_them}, {SIM_ACTS + SECOND, die}, {0, NULL}};
+
 static const struct sim_act reloading[] = {{SIM_ACTS, call_up}, {SIM_ACTS, reload},
     {SIM_ACTS + 10, call_up}, {SIM_ACTS + SECOND, reload}, {0, NULL}};
 static const struct sim_act storming[] = {{SIM_ACTS, storm}, {STORM_END, noise}, {0, NULL}};
@@ -181,6 +248,16 @@ static const char *const notify_pool[] = {
     "-listen=tcp://127.0.0.1:8080", "-workers=2", "-ready=notify", "-ready-timeout=2000", NULL};
 static const char *const respawn[] = {
     "-listen=tcp://127.0.0.1:8080", "-workers=2", "-respawn", NULL};
+
+static const char *const control[] = {
+    "-listen=tcp://127.0.0.1:8080", "-control=" SIM_CONTROL_PATH, "-textfile=/run/metrics", NULL};
+static const char *const control_ack[] = {"-listen=tcp://127.0.0.1:8080",
+    "-control=" SIM_CONTROL_PATH, "-ready=ack", "-ready-timeout=2000", "-user=nobody:nogroup",
+    NULL};
+static const char *const control_group[] = {"-listen=tcp://127.0.0.1:8080",
+    "-control=" SIM_CONTROL_PATH, "-textfile=/run/metrics", "-kill=group", "-stop=500", NULL};
+static const char *const control_pool[] = {
+    "-listen=tcp://127.0.0.1:8080", "-control=" SIM_CONTROL_PATH, "-workers=2", NULL};
 
 const struct sim_scenario sim_scenarios[] = {
     /* starts */
@@ -313,6 +390,35 @@ const struct sim_scenario sim_scenarios[] = {
         .reloads_fail = true},
     {.name = "respawn", .options = respawn, .output = OS_OUTPUT_REOPENED, .acts = crashing},
     {.name = "more-and-fewer", .options = pool, .output = OS_OUTPUT_REOPENED, .acts = growing},
+    /* the control socket */
+    {.name = "control",
+        .options = control,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true,
+        .acts = asking},
+    {.name = "control-ack",
+        .options = control_ack,
+        .output = OS_OUTPUT_REOPENED,
+        .faults_from_birth = true,
+        .acts = rolling_out,
+        .first = &says_twice,
+        .later = &helper_says},
+    {.name = "failed-control-ack",
+        .options = control_ack,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = rolling_out,
+        .later = &says_nothing,
+        .reloads_fail = true},
+    {.name = "control-pool",
+        .options = control_pool,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = rolling_out},
+    {.name = "control-stop",
+        .options = control_group,
+        .output = OS_OUTPUT_REOPENED,
+        .acts = dying,
+        .first = &stubborn,
+        .later = &stubborn},
     /* stops */
     {.name = "stop", .options = plain, .output = OS_OUTPUT_REOPENED, .acts = stopping},
     {.name = "stop-in-the-middle",

@@ -169,8 +169,10 @@ static void remove_private_directory(const struct kernel_run *run)
 /* Whatever is left is ended, so that the next run begins anew. */
 static void end(struct kernel_run *run)
 {
-    static const char *const names[] = {"socket", KERNEL_SECOND_NAME, "log", WORKER_BROKEN_FILE,
-        WORKER_STUBBORN_FILE, WORKER_MEDDLING_FILE, NULL};
+    static const char *const names[] = {"socket", KERNEL_SECOND_NAME, KERNEL_CONTROL_NAME,
+        "metrics", "metrics.new", "log", WORKER_BROKEN_FILE, WORKER_STUBBORN_FILE,
+        WORKER_MEDDLING_FILE, NULL};
+    kernel_hang_up(run);
     if (run->master > 0 && !run->ended)
         kill(run->master, SIGKILL);
     for (size_t i = 0; i < run->worker_count; i++)
@@ -214,6 +216,7 @@ static void course(struct kernel_run *run)
             run->scenario->play(run);
     }
     kernel_lift(run);
+    kernel_hang_up(run);
     if (!run->ended && !kernel_settle(run))
         return;
     if (run->started && !run->ended && !run->stop_asked && !run->exit_asked)

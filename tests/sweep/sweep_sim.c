@@ -220,7 +220,11 @@ static void first_rest(struct os_sim *sim, void *context)
     }
     world->answered_before = sim->answered;
     world->lines_before = sim->sink.lines;
+    world->requests_answered_before = sim->requests_answered;
     os_sim_connect(sim);
+    os_sim_hang_up(sim);
+    if (world->config.controlled)
+        os_sim_call(sim, OS_SIM_OPERATOR, OS_SIM_STATUS, &(struct os_sim_habit){.more = 0}, NULL);
     os_sim_signal(sim, SIGHUP);
 }
 

@@ -149,14 +149,30 @@ _Noreturn static void leave(int status)
     _exit(status);
 }
 
+/* As clients of einhorn do it: nobody waits for a reply. */
+static void acknowledge(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char line[64];
+    int length = snprintf(line, sizeof line, "{\"command\":\"worker:ack\",\"pid\":%d}\n", getpid());
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memcpy(address.sun_path, path, strlen(path));
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+        (void)send(fd, line, (size_t)length, MSG_NOSIGNAL);
+    close(fd);
+}
+
 /* Where it is asked to. Who gives it up closes NOTIFY_FD by ending. */
 static void say_ready(void)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     const char *number = getenv("NOTIFY_FD");
+    const char *control = getenv("EINHORN_SOCK_PATH");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (number != NULL)
         (void)!write((int)strtol(number, NULL, 10), "\n", 1);
+    if (control != NULL && strlen(control) < sizeof address.sun_path)
+        acknowledge(control);
     if (path == NULL || strlen(path) >= sizeof address.sun_path)
         return;
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -158,6 +158,24 @@ static void test_a_flood_that_is_never_read(void **state)
 }
 
 /* Rules: K4 I12 */
+static void test_who_took_a_reply_late_has_time_for_the_next(void **state)
+{
+    (void)state;
+    int client = dial();
+    fake.connections[client].room = 10;
+    say(client, "{command: inc, id: 1}\n{command: inc, id: 2}\n");
+    run();
+    assert_int_equal(ask_count, 1);
+    /* The master is held up, and finds that there was room for the rest and a little more. */
+    fake.connections[client].room = 45;
+    pass(3 * CONTROL_STALL_MS);
+    assert_int_equal(ask_count, 2);
+    assert_true(is_open(client));
+    pass(CONTROL_STALL_MS);
+    assert_false(is_open(client));
+}
+
+/* Rules: K4 I12 */
 static void test_a_flood_that_is_read(void **state)
 {
     (void)state;
@@ -490,6 +508,35 @@ static void test_connections_that_cannot_be_taken_are_tried_again_in_a_second(vo
     }
 }
 
+/* Rules: I9 I12 */
+static void test_a_listener_that_cannot_be_left_alone(void **state)
+{
+    (void)state;
+    os_fake_fail(&fake, "socket_accept", 1, EMFILE);
+    os_fake_fail(&fake, "watch_remove", 1, ENOMEM);
+    int client = os_fake_dial(&fake, listener, OPERATOR, OWN);
+    run();
+    /* The next round does what the last one could not: who waits wakes nobody meanwhile. */
+    run();
+    assert_false(is_busy());
+    assert_false(is_open(client));
+    pass(CONTROL_ACCEPT_AGAIN_MS);
+    assert_true(is_open(client));
+    os_fake_hang_up(&fake, client);
+    run();
+    /* Or it stays watched until the listener is watched anyway. */
+    os_fake_fail(&fake, "socket_accept", 1, EMFILE);
+    os_fake_fail(&fake, "watch_remove", 1, ENOMEM);
+    client = os_fake_dial(&fake, listener, OPERATOR, OWN);
+    pump();
+    fake.now_ms += CONTROL_ACCEPT_AGAIN_MS;
+    os_fake_fail(&fake, "watch_remove", 1, ENOMEM);
+    pump();
+    run();
+    assert_true(is_open(client));
+    assert_int_equal(control_deadline(&control), CONTROL_NEVER);
+}
+
 /* Rules: K4 I7 I9 */
 static void test_a_listener_that_cannot_be_watched_again(void **state)
 {
@@ -560,6 +607,7 @@ int main(void)
         CASE(test_a_dribbler_has_ten_seconds_for_a_line),
         CASE(test_each_line_has_its_own_ten_seconds),
         CASE(test_a_flood_that_is_never_read),
+        CASE(test_who_took_a_reply_late_has_time_for_the_next),
         CASE(test_a_flood_that_is_read),
         CASE(test_long_requests_are_taken_a_few_in_a_round),
         CASE(test_progress_is_left_out_and_the_last_reply_is_not),
@@ -574,6 +622,7 @@ int main(void)
         CASE(test_workers_take_half_of_the_slots),
         CASE(test_a_rush_is_taken_in_rounds),
         CASE(test_connections_that_cannot_be_taken_are_tried_again_in_a_second),
+        CASE(test_a_listener_that_cannot_be_left_alone),
         CASE(test_a_listener_that_cannot_be_watched_again),
         CASE(test_calls_that_fail_cost_the_client_alone),
     };
