@@ -341,6 +341,8 @@ static const char *way_missing(const struct os_fault_way *way)
 {
     if (way->call == OS_CALL_CLOCK_MS)
         return "the clock is the simulator's own to move";
+    if (way->call == OS_CALL_TERMINAL_SIZE)
+        return "the client alone asks for it";
     if (way->kind == OS_FAULT_CHILD_KILLED)
         return "who dies being born does so by its temper";
     return NULL;
