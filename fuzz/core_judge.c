@@ -308,10 +308,10 @@ static void judge_say(const struct core_event *event, const struct core_action *
 
 static void judge_exit(const struct core_action *action)
 {
-    int status = world.ended_ready      ? world.ready_status
-                 : world.completed == 0 ? world.start_status
-                                        : world.last_status;
+    int status = world.ended_ready ? world.ready_status : world.start_status;
 
+    /* A generation that came up ends with one of it that was ready. */
+    CHECK(world.stopped || world.ended_ready || world.completed == 0);
     CHECK(!world.ended && !world.rolling && world.living == 0 && world.due == 0);
     CHECK(action->number == (world.stopped ? 0 : status));
     world.ended = true;

@@ -189,9 +189,7 @@ static void end_process(struct process *process, const struct core_event *event)
 {
     struct process was = *process;
     bool settled = was.in_charge && world.now - was.executed_at >= CORE_SETTLED_MS;
-    bool spawned = event->kind == CORE_EXITED;
 
-    world.last_status = was.exec_failed || !spawned ? 1 : status_of(event);
     if (was.ready && !was.told) {
         world.ended_ready = true;
         world.ready_status = status_of(event);

@@ -58,7 +58,7 @@ struct world {
     uint64_t replace_at;
     int status;
     bool ended_ready;
-    int ready_status, start_status, last_status;
+    int ready_status, start_status;
 };
 
 /* What is known of the present step alone. */

@@ -216,7 +216,6 @@ struct core {
     int start_status;       /* as long as no generation came up: for the latest that did not */
     bool ended_ready;       /* some worker ended unasked while it was ready ... */
     int ready_status;       /* ... the last of them with this */
-    int last_status;        /* of the worker that ended last */
     unsigned slot_bound;    /* slots from here on were never used, and hold nothing */
     unsigned slot_free;     /* no slot below it is free */
     unsigned living;        /* slots that are not NONE */

@@ -19,10 +19,8 @@ static int exit_status(const struct core *core)
 {
     if (core->stop_asked)
         return 0;
-    if (core->ended_ready)
-        return core->ready_status;
-    /* Those that were sent away for it may have ended last, and well. */
-    return core->serving == 0 ? core->start_status : core->last_status;
+    /* Once a generation came up, somebody is ready until a stop, or until the last one ends. */
+    return core->ended_ready ? core->ready_status : core->start_status;
 }
 
 static void finish(struct core *core, struct core_actions *actions)

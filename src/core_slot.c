@@ -85,7 +85,6 @@ static void spawn_failed(
     action->step = event->step;
     action->number = event->number;
     core_worker_release(core, event->slot);
-    core->last_status = 1;
     if (worker.state == CORE_WORKER_SPAWNING)
         failed(core, &worker, true, &cause, event->now, actions);
     else
@@ -213,15 +212,14 @@ static void ready_lost(
         worker->deadline = deadline;
 }
 
+/* Where all end, the status is that of the last one which was ready. */
 static void remember_end(struct core *core, const struct core_event *event)
 {
     const struct core_worker *worker = &core->workers[event->slot];
-    int status = event->signalled ? 128 + event->number : event->number;
-    core->last_status = worker->exec_failed ? 1 : status;
-    if (worker->state == CORE_WORKER_HELD || worker->state == CORE_WORKER_READY) {
-        core->ended_ready = true;
-        core->ready_status = status;
-    }
+    if (worker->state != CORE_WORKER_HELD && worker->state != CORE_WORKER_READY)
+        return;
+    core->ended_ready = true;
+    core->ready_status = event->signalled ? 128 + event->number : event->number;
 }
 
 static enum core_failure failure_of_end(const struct core_worker *worker)
