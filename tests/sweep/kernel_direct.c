@@ -390,9 +390,11 @@ static bool rest_step(struct kernel_run *run, struct rest *rest)
         kernel_lift(run);
     else if (busy || (is_unsteady(run) && !awaits_retry))
         look_again(run);
-    else if (is_confirmed(run, rest))
-        return true;
-    else {
+    else if (is_confirmed(run, rest)) {
+        /* What it did since the last look, before it began to wait, counts. */
+        kernel_observe(run);
+        return progress_of(run) == rest->progress;
+    } else {
         rest->turns++;
         ring(run);
     }
