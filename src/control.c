@@ -112,7 +112,8 @@ static void read_client(struct control *control, unsigned index)
     char *input = control->inputs[index];
     size_t left = client->input_end - client->input_start;
 
-    memmove(input, input + client->input_start, left);
+    if (client->input_start > 0)
+        memmove(input, input + client->input_start, left);
     client->input_start = 0;
     client->input_end = client->scanned = left;
     ssize_t got = control->os->read(control->os, client->fd, input + left, CONTROL_INPUT - left);
@@ -459,11 +460,10 @@ static void take_turns(struct control *control, uint64_t now)
 
 void control_pump(struct control *control, uint64_t now)
 {
-    enum { READY_MAX = CONTROL_CLIENTS + 1 };
-    struct os_ready ready[READY_MAX];
+    struct os_ready ready[CONTROL_EVENTS];
     struct os *os = control->os;
     bool dialled = false;
-    int count = os->watch_wait(os, control->set, ready, READY_MAX, 0);
+    int count = os->watch_wait(os, control->set, ready, CONTROL_EVENTS, 0);
     for (int i = 0; i < count; i++)
         if (ready[i].token == LISTENER_TOKEN && control->deaf)
             os->watch_remove(os, control->set, control->listener); /* it could not be, at first */

@@ -28,12 +28,14 @@
 enum {
     CONTROL_CLIENTS = 32,
     CONTROL_CLIENTS_OF_WORKERS = CONTROL_CLIENTS / 2,
-    CONTROL_ACCEPTS = 8, /* of one round */
+    /* Of one round, which is all that a signal may have to wait for. */
+    CONTROL_ACCEPTS = 1,
+    CONTROL_EVENTS = 8,
+    CONTROL_ROUND = 16 * 1024, /* bytes of requests and replies, and then no further request */
     CONTROL_INPUT = PROTO_LINE_MAX + 1,
     CONTROL_OUTPUT = 32 * 1024, /* bytes of replies that wait for one client, as they are sent */
     CONTROL_LAST = 16 * 1024,   /* of them, kept for the last reply */
     CONTROL_LARGE = 4 * 1024 * 1024, /* of a long reply: one for all clients */
-    CONTROL_ROUND = PROTO_LINE_MAX,  /* bytes of requests, and then no further one */
     CONTROL_STALL_MS = 10000,        /* for an unfinished line, or a reply that nobody takes */
     CONTROL_ACCEPT_AGAIN_MS = 1000,  /* after a connection could not be taken */
 };
