@@ -207,9 +207,8 @@ static void perform(
     }
 }
 
-/* Takes the next request, unless it needs the large buffer and somebody else has that. Returns how
- * many bytes it has. */
-static size_t take_request(struct control *control, unsigned index)
+/* Takes the next request, unless it needs the large buffer and somebody else has that. */
+static void take_request(struct control *control, unsigned index)
 {
     struct control_client *client = &control->clients[index];
     struct proto_request *request = &control->request;
@@ -220,6 +219,7 @@ static size_t take_request(struct control *control, unsigned index)
 
     text_init(&words, control->words, sizeof control->words);
     size_t length = client->scanned - client->input_start;
+    control->round += length;
     enum proto_error error = proto_read(
         &control->storage, control->inputs[index] + client->input_start, length, request);
     if (error != PROTO_OK)
@@ -228,7 +228,7 @@ static size_t take_request(struct control *control, unsigned index)
         command = control_command_find(request, client->role, &words);
     client->large = command >= 0 && control_command_is_large((enum control_command)command);
     if (client->large && control->lent >= 0)
-        return length;
+        return;
     client->large = false;
     client->closing = !client->has_line ||
                       (command >= 0 && control_command_is_last((enum control_command)command));
@@ -239,7 +239,6 @@ static size_t take_request(struct control *control, unsigned index)
         perform(control, index, &ask, &words);
     else
         answer(control, index, &words, CONTROL_REPLY_FAILED);
-    return length;
 }
 
 /* --- replies --- */
@@ -436,18 +435,19 @@ static void expire(struct control *control, unsigned index, uint64_t now)
     }
 }
 
-/* Long requests take long to read: who is left out of this round is the first of the next. */
+/* Long requests take long to read, and long replies to write: who is left out of this round is the
+ * first of the next. */
 static void take_turns(struct control *control, uint64_t now)
 {
-    size_t taken = 0;
     bool left_out = false;
     unsigned first = control->next;
     control->next = (first + 1) % CONTROL_CLIENTS;
+    control->round = 0;
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
         unsigned index = (first + i) % CONTROL_CLIENTS;
         bool due = is_next_due(control, index);
-        if (due && taken < CONTROL_ROUND) {
-            taken += take_request(control, index);
+        if (due && control->round < CONTROL_ROUND) {
+            take_request(control, index);
         } else if (due && !left_out) {
             left_out = true;
             control->next = index;

@@ -91,6 +91,7 @@ struct control {
     uint64_t accept_at; /* ... until then */
     int accept_error;   /* why the latest connection could not be taken, or 0 */
     unsigned next;      /* whose turn it is first */
+    size_t round;       /* bytes of requests and replies, in the round under way */
     int lent;           /* the client that `large` is lent to, or -1 */
     size_t large_start, large_end;
     struct control_client clients[CONTROL_CLIENTS];

@@ -77,6 +77,7 @@ bool control_reply_add(struct control *control, unsigned index, struct text_span
     bool last = reply != CONTROL_REPLY_MORE;
     size_t end = last ? CONTROL_OUTPUT : CONTROL_OUTPUT - CONTROL_LAST;
 
+    control->round += message.length;
     memmove(output, output + client->output_start, client->output_end - client->output_start);
     client->output_end -= client->output_start;
     client->output_start = 0;
