@@ -460,10 +460,11 @@ static void take_turns(struct control *control, uint64_t now)
 
 void control_pump(struct control *control, uint64_t now)
 {
-    struct os_ready ready[CONTROL_EVENTS];
+    enum { READY_MAX = CONTROL_CLIENTS + 1 };
+    struct os_ready ready[READY_MAX];
     struct os *os = control->os;
     bool dialled = false;
-    int count = os->watch_wait(os, control->set, ready, CONTROL_EVENTS, 0);
+    int count = os->watch_wait(os, control->set, ready, READY_MAX, 0);
     for (int i = 0; i < count; i++)
         if (ready[i].token == LISTENER_TOKEN && control->deaf)
             os->watch_remove(os, control->set, control->listener); /* it could not be, at first */

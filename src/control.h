@@ -28,9 +28,7 @@
 enum {
     CONTROL_CLIENTS = 32,
     CONTROL_CLIENTS_OF_WORKERS = CONTROL_CLIENTS / 2,
-    /* Of one round, which is all that a signal may have to wait for. */
-    CONTROL_ACCEPTS = 1,
-    CONTROL_EVENTS = 8,
+    CONTROL_ACCEPTS = 1,       /* of one round, which is what a signal may have to wait for */
     CONTROL_ROUND = 16 * 1024, /* bytes of requests and replies, and then no further request */
     CONTROL_INPUT = PROTO_LINE_MAX + 1,
     CONTROL_OUTPUT = 32 * 1024, /* bytes of replies that wait for one client, as they are sent */

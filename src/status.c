@@ -148,6 +148,13 @@ struct text_span status_cut(struct text_span span, size_t most)
     return (struct text_span){span.bytes, span.length < most ? span.length : most};
 }
 
+void status_add_seconds(struct text *text, uint64_t milliseconds)
+{
+    text_add_unsigned(text, milliseconds / 1000);
+    text_add_char(text, '.');
+    text_add_padded(text, milliseconds % 1000, 3);
+}
+
 struct text_span status_of_slot(const struct status_source *source, unsigned slot)
 {
     const char *status = source->slot_status(source->context, slot);

@@ -71,9 +71,7 @@ static void add_seconds(struct text *text, const char *name, uint64_t millisecon
 {
     begin_sample(text, name);
     text_add_char(text, ' ');
-    text_add_unsigned(text, milliseconds / 1000);
-    text_add_char(text, '.');
-    text_add_padded(text, milliseconds % 1000, 3);
+    status_add_seconds(text, milliseconds);
     text_add_char(text, '\n');
 }
 

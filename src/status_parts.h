@@ -54,6 +54,9 @@ struct text_span status_cut(struct text_span span, size_t most);
  * beginning of that. */
 void status_add_date(struct text *text, int64_t seconds);
 
+/* Appends milliseconds as seconds: "1.500". */
+void status_add_seconds(struct text *text, uint64_t milliseconds);
+
 /* The worker's last STATUS=, cut. */
 struct text_span status_of_slot(const struct status_source *source, unsigned slot);
 

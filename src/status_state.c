@@ -53,9 +53,7 @@ static void add_seconds(struct text *text, const char *key, uint64_t millisecond
 {
     add_key(text, key);
     text_add_char(text, ' ');
-    text_add_unsigned(text, milliseconds / 1000);
-    text_add_char(text, '.');
-    text_add_padded(text, milliseconds % 1000, 3);
+    status_add_seconds(text, milliseconds);
     text_add_char(text, '\n');
 }
 

@@ -17,8 +17,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures"))
 
+from ctl import Ctl  # noqa: E402
 from direct import open_socket  # noqa: E402
 from harness import PATIENCE, Load, Master  # noqa: E402
+from masterlog import says  # noqa: E402
 from syslogd import Syslogd  # noqa: E402
 
 # A shell starts its background jobs with these ignored, and masters would inherit that: they lose what
@@ -93,6 +95,25 @@ def master(request, socket_dir):
         for one in started:
             # After a failure what is left over tells nothing new.
             stack.callback(one.close, judge=not request.node.stash.get(FAILED, True))
+
+
+@pytest.fixture
+def controlled(socket_dir, master):
+    """Starts a master with a control socket, and waits until it serves; returns it and the path."""
+
+    def begin(*options, **how):
+        path = socket_dir / "control"
+        one = master(f"-control={path}", *options, **how)
+        one.wait_log(says("rollout_done", generation=1))
+        return one, path
+
+    return begin
+
+
+@pytest.fixture
+def ctl(master, socket_dir):
+    """Starts a master with a control socket; returns what sends it words of socketmasterctl."""
+    return lambda *options, **how: Ctl(master, socket_dir, *options, **how)
 
 
 @pytest.fixture

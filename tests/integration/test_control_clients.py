@@ -14,7 +14,6 @@ import threading
 import pytest
 from control import Control, status, tell
 from harness import PATIENCE, eventually
-from masterlog import says
 from puppets import Puppet, command
 from test_idle import assert_at_rest
 from workers import wait_only
@@ -22,19 +21,6 @@ from workers import wait_only
 SLOTS = 32
 LINE_MAX = 65536
 MEBIBYTE = 1 << 20
-
-
-@pytest.fixture
-def stage(socket_dir, master):
-    """Starts a master with a control socket, and waits until it serves; returns it and the path."""
-
-    def begin(*options, **how):
-        path = socket_dir / "control"
-        one = master(f"-control={path}", *options, **how)
-        one.wait_log(says("rollout_done", generation=1))
-        return one, path
-
-    return begin
 
 
 class Bad:
@@ -150,8 +136,8 @@ BAD = [flood_requests, flood_answers, megabytes, dribble, come_and_go, nonsense,
 
 @pytest.mark.rules("K4", "L6", "R10")
 @pytest.mark.parametrize("act", BAD, ids=lambda act: act.__name__)
-def test_bad_clients_delay_nothing(act, stage, load):
-    one, path = stage()
+def test_bad_clients_delay_nothing(act, controlled, load):
+    one, path = controlled()
     clients = load(one.address, pause_us=500)
     bad = [Bad(act, path) for _ in range(4)]
     for generation in range(2, 6):
@@ -172,8 +158,8 @@ def test_bad_clients_delay_nothing(act, stage, load):
 
 @pytest.mark.rules("K4", "R10")
 @pytest.mark.parametrize("act", BAD, ids=lambda act: act.__name__)
-def test_bad_clients_delay_no_stop(act, stage):
-    one, path = stage()
+def test_bad_clients_delay_no_stop(act, controlled):
+    one, path = controlled()
     bad = [Bad(act, path) for _ in range(4)]
     eventually(lambda: all(b.times for b in bad), what="them")
     one.term()
@@ -188,8 +174,8 @@ def test_bad_clients_delay_no_stop(act, stage):
 
 @pytest.mark.rules("K1", "K4")
 @pytest.mark.parametrize("length", [LINE_MAX - 1, LINE_MAX, LINE_MAX + 1, 10 * LINE_MAX])
-def test_a_line_of_more_than_64_kib_gets_an_error_and_the_end(length, stage):
-    _, path = stage()
+def test_a_line_of_more_than_64_kib_gets_an_error_and_the_end(length, controlled):
+    _, path = controlled()
     line = b'{"command": "ehlo", "user": "'.ljust(length - 2, b"u") + b'"}'
     assert len(line) == length
     with Control(path) as client:
@@ -205,8 +191,8 @@ def test_a_line_of_more_than_64_kib_gets_an_error_and_the_end(length, stage):
 
 
 @pytest.mark.rules("K1", "K4")
-def test_a_line_that_unescapes_to_little_is_measured_as_it_comes(stage):
-    _, path = stage()
+def test_a_line_that_unescapes_to_little_is_measured_as_it_comes(controlled):
+    _, path = controlled()
     with Control(path) as client:
         client.send(b"%63%6f%6d%6d%61%6e%64:%20%65%68%6c%6f%0A" + b"%20" * 20000 + b"\n")
         assert client.reply()["message"].startswith("Welcome!")
@@ -220,8 +206,8 @@ def is_full(answer):
 
 
 @pytest.mark.rules("K4")
-def test_there_are_32_slots_and_who_finds_none_is_told(stage):
-    one, path = stage()
+def test_there_are_32_slots_and_who_finds_none_is_told(controlled):
+    one, path = controlled()
     with contextlib.ExitStack() as stack:
         served = [stack.enter_context(Control(path)) for _ in range(SLOTS)]
         for client in served:
@@ -244,8 +230,8 @@ def test_there_are_32_slots_and_who_finds_none_is_told(stage):
 
 
 @pytest.mark.rules("K4", "K3", "R3")
-def test_workers_connections_take_half_of_the_slots(socket_dir, stage):
-    one, path = stage(command=command(socket_dir))
+def test_workers_connections_take_half_of_the_slots(socket_dir, controlled):
+    one, path = controlled(command=command(socket_dir))
     puppet = Puppet(socket_dir, 1, 0)
     told = puppet.do(
         "global kept\nkept = []\n"
@@ -283,8 +269,8 @@ def test_workers_connections_take_half_of_the_slots(socket_dir, stage):
 
 @pytest.mark.rules("K4")
 @pytest.mark.heavy
-def test_who_stalls_is_closed_after_10_seconds_and_who_idles_is_not(stage):
-    one, path = stage()
+def test_who_stalls_is_closed_after_10_seconds_and_who_idles_is_not(controlled):
+    one, path = controlled()
     with Control(path) as idle, Control(path) as stalled, connected(path) as deaf:
         idle.tell("ehlo")
         stalled.tell("ehlo")
@@ -301,8 +287,8 @@ def test_who_stalls_is_closed_after_10_seconds_and_who_idles_is_not(stage):
 
 
 @pytest.mark.rules("K4", "O3")
-def test_a_follower_that_does_not_read_is_told_how_much_it_missed(stage):
-    one, path = stage()
+def test_a_follower_that_does_not_read_is_told_how_much_it_missed(controlled):
+    one, path = controlled()
     lines = 5000
     with Control(path) as slow:
         slow.ask("logs")
@@ -334,8 +320,8 @@ def test_a_follower_that_does_not_read_is_told_how_much_it_missed(stage):
 
 
 @pytest.mark.rules("K4", "O2")
-def test_a_master_sleeps_though_clients_are_connected(stage, load):
-    one, path = stage()
+def test_a_master_sleeps_though_clients_are_connected(controlled, load):
+    one, path = controlled()
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Control(path)) for _ in range(8)]
         for client in clients[:6]:
@@ -351,9 +337,9 @@ def test_a_master_sleeps_though_clients_are_connected(stage, load):
 
 @pytest.mark.rules("K1", "K2", "R9")
 @pytest.mark.heavy
-def test_a_client_stays_connected_through_a_thousand_reloads(stage):
+def test_a_client_stays_connected_through_a_thousand_reloads(controlled):
     # Whatever serves does not matter here; this one is quick.
-    one, path = stage(start=0, command=["/bin/sleep", "600"])
+    one, path = controlled(start=0, command=["/bin/sleep", "600"])
     reloads = 1000
     with Control(path) as client:
         for generation in range(2, reloads + 2):

@@ -1,28 +1,17 @@
 """socketmasterctl: what it sends, what it makes of answers, and its exit status, whatever the master does."""
 
 import errno
-import fcntl
 import json
 import os
-import pty
 import re
 import signal
 import socket
-import struct
-import subprocess
-import termios
 
 import pytest
+from ctl import DONE, NO_MASTER, REFUSED, SHORT, TIMED_OUT, Terminal, ctl, launched
 from fakemaster import FakeMaster
-from harness import BINARY, PATIENCE, Launch, eventually, run
+from harness import BINARY, eventually, run
 from words import HOSTILE, assert_refused, escaped, root_only
-
-DONE, REFUSED, WRONG, TIMED_OUT, NO_MASTER = range(5)
-SHORT = int(300 * PATIENCE**0.5)  # milliseconds: an answer that is there at once comes within them
-
-
-def ctl(path, *words, **how):
-    return run("ctl", f"-control={path}", *words, **how)
 
 
 @pytest.fixture
@@ -435,30 +424,6 @@ def test_no_permission(path):
 # --- output --------------------------------------------------------------------------------------
 
 
-class launched:
-    """A client that runs beside the test, and has gone after it."""
-
-    def __init__(self, *words, **how):
-        how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
-        self._launch = Launch(words, **how)
-        self.stdout = self._launch.process.stdout
-        self.stderr = self._launch.process.stderr
-        self.process = self._launch.process
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._launch.kill_all()
-        for stream in (self.stdout, self.stderr):
-            if stream:
-                stream.close()
-        self._launch.complaints(complete=False)
-
-    def wait(self):
-        return self._launch.wait(10)
-
-
 LINES = "".join(f"line {i}\n" for i in range(1000))
 
 
@@ -595,40 +560,6 @@ def test_watch_prints_one_status_after_another(path):
 
 
 # --- terminals -----------------------------------------------------------------------------------
-
-
-class Terminal:
-    """A client on a terminal of its own."""
-
-    def __init__(self, *words, size=(24, 80), env=None):
-        self.master, follower = pty.openpty()
-        self.resize(size)
-        settings = termios.tcgetattr(follower)
-        settings[1] &= ~termios.OPOST
-        termios.tcsetattr(follower, termios.TCSANOW, settings)
-        env = {"TERM": "xterm", "NO_COLOR": None, **(env or {})}
-        self.client = launched(*words, env=env, stdin=follower, stdout=follower, stderr=follower)
-        os.close(follower)
-
-    def resize(self, size):
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
-
-    def read(self):
-        """What is shown until the client has gone."""
-        shown = b""
-        while True:
-            try:
-                part = os.read(self.master, 65536)
-            except OSError:
-                return shown.decode()
-            shown += part
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.client.__exit__()
-        os.close(self.master)
 
 
 # Settings, and the arguments of the table.

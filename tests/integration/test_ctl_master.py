@@ -1,7 +1,6 @@
 """socketmasterctl and a real master: what an operator and a deploy script do with the two of them."""
 
 import contextlib
-import json
 import os
 import re
 import stat
@@ -9,10 +8,10 @@ import sys
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import pytest
-from harness import BINARY, SERVER, Launch, eventually, run
+from ctl import DONE, NO_MASTER, REFUSED, SHORT, TIMED_OUT, Terminal
+from harness import BINARY, SERVER, eventually
 from pools import wait_pool
 from masterlog import says
-from test_ctl import DONE, NO_MASTER, REFUSED, SHORT, TIMED_OUT, Terminal, launched
 from words import root_only
 
 SLOW = 4 * SHORT  # milliseconds: a test can do something while a worker is starting
@@ -26,31 +25,6 @@ print("set")
 while True:
     signal.pause()
 """
-
-
-class Ctl:
-    """A master with a control socket, and the client that talks to it."""
-
-    def __init__(self, master, socket_dir, *options, **how):
-        self.path = socket_dir / "c"
-        self.master = master(f"-control={self.path}", *options, **how)
-        self.master.wait_log(says("rollout_done", generation=1))
-
-    def __call__(self, *words, **how):
-        return run("ctl", f"-control={self.path}", *words, **how)
-
-    def launched(self, *words, **how):
-        return launched("ctl", f"-control={self.path}", *words, **how)
-
-    def status(self):
-        done = self("status", "-json")
-        assert (done.status, done.stderr) == (DONE, "")
-        return json.loads(done.stdout)
-
-
-@pytest.fixture
-def ctl(master, socket_dir):
-    return lambda *options, **how: Ctl(master, socket_dir, *options, **how)
 
 
 # --- what there is to see ------------------------------------------------------------------------

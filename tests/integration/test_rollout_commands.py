@@ -15,19 +15,6 @@ from workers import Deploy, wait_only
 SLOW = int(400 * PATIENCE)  # milliseconds: a test can do something while a worker is starting
 
 
-@pytest.fixture
-def stage(socket_dir, master):
-    """Starts a master with a control socket, and waits until it serves; returns it and the path."""
-
-    def begin(*options, **how):
-        path = socket_dir / "control"
-        one = master(f"-control={path}", *options, **how)
-        one.wait_log(says("rollout_done", generation=1))
-        return one, path
-
-    return begin
-
-
 def version(one):
     """Which version serves."""
     return one.wait_serving().fields["version"]
@@ -47,8 +34,8 @@ def messages(replies):
 
 @pytest.mark.rules("K2", "K5")
 @pytest.mark.parametrize("request_id", [None, 5, "deploy-1"])
-def test_who_waits_is_told_each_step_and_the_end(request_id, stage):
-    one, path = stage()
+def test_who_waits_is_told_each_step_and_the_end(request_id, controlled):
+    one, path = controlled()
     keys = {} if request_id is None else {"id": request_id}
     with Control(path) as client:
         first = client.ask("rollout", wait=True, **keys)
@@ -67,8 +54,8 @@ def test_who_waits_is_told_each_step_and_the_end(request_id, stage):
 
 
 @pytest.mark.rules("K2")
-def test_who_does_not_wait_is_told_that_it_begins(stage):
-    one, path = stage()
+def test_who_does_not_wait_is_told_that_it_begins(controlled):
+    one, path = controlled()
     with Control(path) as client:
         assert client.ask("rollout") == {"message": "generation 2 is starting"}
         assert client.status()["latest_generation"] == 2
@@ -80,9 +67,9 @@ def test_who_does_not_wait_is_told_that_it_begins(stage):
 
 
 @pytest.mark.rules("K2", "K5", "R7")
-def test_who_waits_for_what_fails_is_told_why_in_the_workers_last_words(socket_dir, stage):
+def test_who_waits_for_what_fails_is_told_why_in_the_workers_last_words(socket_dir, controlled):
     deploy = Deploy(socket_dir)
-    one, path = stage(start=SLOW, command=[deploy.path])
+    one, path = controlled(start=SLOW, command=[deploy.path])
     old = one.workers[0]
     deploy.run('echo "configuration: no such database" >&2; exit 78')
     with Control(path) as client:
@@ -102,8 +89,8 @@ def test_who_waits_for_what_fails_is_told_why_in_the_workers_last_words(socket_d
 
 @pytest.mark.rules("K2", "R10")
 @pytest.mark.parametrize("how", ["signal", "command", "killed"])
-def test_who_waits_is_told_when_a_stop_cancels_it(how, stage):
-    one, path = stage("-ready=notify", command=["/bin/sh", "-c", f"exec {SERVER} --say-ready"])
+def test_who_waits_is_told_when_a_stop_cancels_it(how, controlled):
+    one, path = controlled("-ready=notify", command=["/bin/sh", "-c", f"exec {SERVER} --say-ready"])
     with Control(path) as client:
         # It never says that it is ready.
         client.tell("rollout", SERVER, wait=True)
@@ -128,8 +115,8 @@ def test_who_waits_is_told_when_a_stop_cancels_it(how, stage):
 
 
 @pytest.mark.rules("K2", "R9")
-def test_who_asks_while_another_is_under_way_waits_for_its_own(stage):
-    one, path = stage(start=SLOW)
+def test_who_asks_while_another_is_under_way_waits_for_its_own(controlled):
+    one, path = controlled(start=SLOW)
     with Control(path) as first, Control(path) as second, Control(path) as third:
         assert first.tell("rollout", wait=True) == "generation 2 is starting"
         later = "generation 3 starts when the rollout that is under way has ended"
@@ -144,8 +131,8 @@ def test_who_asks_while_another_is_under_way_waits_for_its_own(stage):
 
 
 @pytest.mark.rules("K2", "K4")
-def test_a_waiter_that_goes_away_changes_nothing(stage):
-    one, path = stage(start=SLOW)
+def test_a_waiter_that_goes_away_changes_nothing(controlled):
+    one, path = controlled(start=SLOW)
     with Control(path) as gone, Control(path) as stays:
         gone.tell("rollout", wait=True)
         stays.tell("rollout", wait=True)
@@ -156,8 +143,8 @@ def test_a_waiter_that_goes_away_changes_nothing(stage):
 
 
 @pytest.mark.rules("K2", "R9")
-def test_a_reload_by_signal_is_not_taken_for_ones_own(stage):
-    one, path = stage(start=SLOW)
+def test_a_reload_by_signal_is_not_taken_for_ones_own(controlled):
+    one, path = controlled(start=SLOW)
     one.hup()
     one.wait_log(says("started", generation=2))
     with Control(path) as client:
@@ -171,9 +158,9 @@ def test_a_reload_by_signal_is_not_taken_for_ones_own(stage):
 @pytest.mark.rules("K2", "R5")
 @pytest.mark.parametrize("rollout", ["fleet", "smooth"])
 @pytest.mark.parametrize("command", ["upgrade", "upgrade_fleet"])
-def test_upgrades_are_smooth_or_all_at_once_whatever_is_set(command, rollout, stage):
+def test_upgrades_are_smooth_or_all_at_once_whatever_is_set(command, rollout, controlled):
     most = ["-max-starting=1"] if rollout == "smooth" else []
-    one, path = stage("-workers=4", f"-rollout={rollout}", *most)
+    one, path = controlled("-workers=4", f"-rollout={rollout}", *most)
     beginning = {"upgrade": "Upgrading smoothly", "upgrade_fleet": "Upgrading fleet"}[command]
     with Control(path) as client:
         assert client.ask(command, id=1)["message"] == f"{beginning}, as commanded"
@@ -196,8 +183,8 @@ def test_upgrades_are_smooth_or_all_at_once_whatever_is_set(command, rollout, st
 
 @pytest.mark.rules("K2")
 @pytest.mark.parametrize("command", ["upgrade", "upgrade_fleet"])
-def test_without_an_id_there_is_one_reply(command, stage):
-    one, path = stage()
+def test_without_an_id_there_is_one_reply(command, controlled):
+    one, path = controlled()
     with Control(path) as client:
         # go-einhorn, and its number of the request that is none.
         client.send(f"request_id: 3%0Acommand: {command}%0Aargs: []%0A\n".encode())
@@ -208,9 +195,9 @@ def test_without_an_id_there_is_one_reply(command, stage):
 
 
 @pytest.mark.rules("K2", "R7")
-def test_an_upgrade_that_fails_says_so(socket_dir, stage):
+def test_an_upgrade_that_fails_says_so(socket_dir, controlled):
     deploy = Deploy(socket_dir)
-    one, path = stage(start=SLOW, command=[deploy.path])
+    one, path = controlled(start=SLOW, command=[deploy.path])
     deploy.run("exit 3")
     with Control(path) as client:
         client.tell("upgrade", id=1)
@@ -223,8 +210,8 @@ def test_an_upgrade_that_fails_says_so(socket_dir, stage):
 
 
 @pytest.mark.rules("K5")
-def test_an_outdated_generation_is_refused(stage):
-    one, path = stage(start=SLOW)
+def test_an_outdated_generation_is_refused(controlled):
+    one, path = controlled(start=SLOW)
     with Control(path) as client:
         for wrong in (2, 7, 2**40):
             told = client.refused("rollout", generation=wrong, wait=True)
@@ -246,8 +233,8 @@ def test_an_outdated_generation_is_refused(stage):
 
 
 @pytest.mark.rules("K5")
-def test_a_command_stays_once_its_rollout_has_succeeded(stage):
-    one, path = stage("-respawn", command=serve("one"))
+def test_a_command_stays_once_its_rollout_has_succeeded(controlled):
+    one, path = controlled("-respawn", command=serve("one"))
     with Control(path) as client:
         client.tell("rollout", *serve("two"), wait=True)
         assert client.rest()[-1]["message"].startswith("generation 2: rollout done")
@@ -272,8 +259,8 @@ def test_a_command_stays_once_its_rollout_has_succeeded(stage):
 
 
 @pytest.mark.rules("K5", "R7")
-def test_a_command_that_fails_leaves_the_one_before(socket_dir, stage):
-    one, path = stage("-respawn", start=SLOW, command=serve("one"))
+def test_a_command_that_fails_leaves_the_one_before(socket_dir, controlled):
+    one, path = controlled("-respawn", start=SLOW, command=serve("one"))
     old = one.workers[0]
     with Control(path) as client:
         client.tell("rollout", "/bin/sh", "-c", "echo dying; exit 4", wait=True)
@@ -290,8 +277,8 @@ def test_a_command_that_fails_leaves_the_one_before(socket_dir, stage):
 
 
 @pytest.mark.rules("K5")
-def test_a_command_that_is_not_there_is_refused_at_once(socket_dir, stage):
-    one, path = stage()
+def test_a_command_that_is_not_there_is_refused_at_once(socket_dir, controlled):
+    one, path = controlled()
     unusable = socket_dir / "unusable"
     unusable.write_text("")
     with Control(path) as client:
@@ -321,8 +308,8 @@ ODD += ["x" * 30000]
 
 @pytest.mark.rules("K1", "K5")
 @pytest.mark.parametrize("client", ["the tests'", "socketmaster ctl"])
-def test_odd_words_reach_the_worker_as_they_are(client, socket_dir, stage):
-    one, path = stage()
+def test_odd_words_reach_the_worker_as_they_are(client, socket_dir, controlled):
+    one, path = controlled()
     words = socket_dir / "words"
     script = f'printf "<%s>" "$@" >{words}; exec {SERVER}'
     command = ["/bin/sh", "-c", script, "sh", *ODD]
@@ -344,8 +331,8 @@ def test_odd_words_reach_the_worker_as_they_are(client, socket_dir, stage):
 
 
 @pytest.mark.rules("K5", "R9")
-def test_a_command_may_wait_for_its_turn_and_only_one(stage):
-    one, path = stage(start=SLOW, command=serve("one"))
+def test_a_command_may_wait_for_its_turn_and_only_one(controlled):
+    one, path = controlled(start=SLOW, command=serve("one"))
     with Control(path) as first, Control(path) as second:
         first.tell("rollout", *serve("two"), wait=True)
         second.tell("rollout", *serve("three"), wait=True)
@@ -361,8 +348,8 @@ def test_a_command_may_wait_for_its_turn_and_only_one(stage):
 
 
 @pytest.mark.rules("K5", "R9", "R7")
-def test_a_command_that_fails_does_not_touch_the_one_that_waits(stage):
-    one, path = stage(start=SLOW, command=serve("one"))
+def test_a_command_that_fails_does_not_touch_the_one_that_waits(controlled):
+    one, path = controlled(start=SLOW, command=serve("one"))
     with Control(path) as first, Control(path) as second:
         first.tell("rollout", "/bin/sh", "-c", "exit 5", wait=True)
         second.tell("rollout", *serve("three"), wait=True)
@@ -383,9 +370,9 @@ def ctl(path, *words, **how):
 
 
 @pytest.mark.rules("K5")
-def test_a_deploy_script_can_trust_the_exit_status(socket_dir, stage):
+def test_a_deploy_script_can_trust_the_exit_status(socket_dir, controlled):
     deploy = Deploy(socket_dir)
-    one, path = stage(start=SLOW, command=[deploy.path])
+    one, path = controlled(start=SLOW, command=[deploy.path])
     done = ctl(path, "reload", "-wait", deadline=30)
     assert done.status == 0 and "rollout done" in done.stdout + done.stderr, done
     deploy.run('echo "no such database" >&2; exit 78')

@@ -7,9 +7,8 @@ import stat
 import sys
 
 import pytest
+from ctl import DONE, REFUSED
 from harness import SERVER, eventually
-from test_ctl import DONE, REFUSED
-from test_ctl_master import ctl  # noqa: F401 (a fixture)
 
 STUBBORN = """
 import signal

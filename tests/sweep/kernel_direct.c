@@ -32,6 +32,7 @@ enum {
     RETRY_MS = 10 * 1000,
     /* So many things can be ready at once, if a wait tells only one of them. */
     TURNS_ONE_BY_ONE = 6,
+    TURNS_BYTE_BY_BYTE = 128, /* for the longest line that is sent to the control socket */
     LOOK_MS = 2,
 };
 
@@ -373,7 +374,9 @@ static bool is_stalled(const struct kernel_run *run, const struct rest *rest)
 static bool is_confirmed(const struct kernel_run *run, const struct rest *rest)
 {
     const struct os_fault_way *way = run->page->fault.way;
-    /* Who calls at the control socket is accepted in one turn, and heard in the next. */
+    /* Who calls at the control socket is accepted in one turn, and heard in the next, or in many. */
+    if (run->scenario->control && way != NULL && way->call == OS_CALL_READ)
+        return rest->turns >= TURNS_BYTE_BY_BYTE;
     bool one_by_one = run->scenario->control || (way != NULL && way->call == OS_CALL_WATCH_WAIT);
     return rest->turns >= (one_by_one ? TURNS_ONE_BY_ONE : 1);
 }
