@@ -235,6 +235,25 @@ static void replaces_two_too_soon(void)
     replace_two(CORE_RESPAWN_MS - 1);
 }
 
+/* One could not be started at all. */
+static void replaces_with_another(void)
+{
+    sim.settings.respawn = true;
+    sim.settings.start_ms = 0;
+    begin_pool(2);
+    struct worker first = start(1), second = start(1);
+    sleep_ms(1);
+    lose(first);
+    first = start(1);
+    sleep_ms(1);
+    lose(second);
+    os_sim_fault_struck(&sim, OS_CALL_SPAWN);
+    sleep_ms(300);
+    lose(first);
+    sleep_ms(CORE_RESPAWN_MS - 300);
+    start(1);
+}
+
 /* During a rollout nobody is replaced: that one fails then does not make the next ones wait, which
  * fail themselves. */
 static void replaces_after_a_rollout(void)
@@ -444,6 +463,7 @@ static const struct master masters[] = {
     {"replaces in time", replaces_in_time, NULL},
     {"replaces two", replaces_two, NULL},
     {"replaces two too soon", replaces_two_too_soon, "R10: worker 1005 is started 1 ms too early"},
+    {"replaces with another", replaces_with_another, NULL},
     {"replaces after a rollout", replaces_after_a_rollout, NULL},
     {"adds one, and takes it away", adds_one, NULL},
     {"takes the oldest away", takes_the_oldest_away, "I2: worker 1001"},
