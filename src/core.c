@@ -231,10 +231,10 @@ static core_handler *const phase_table[CORE_PHASE_COUNT][CORE_EVENT_COUNT] = {
         [CORE_EXITED] = core_illegal,
         [CORE_SIGNAL_FAILED] = core_illegal,
         [CORE_START] = core_illegal,
-        [CORE_RELOAD] = core_illegal,
-        [CORE_STOP] = core_illegal,
-        [CORE_SCALE] = core_illegal,
-        [CORE_SIGNAL] = core_illegal,
+        [CORE_RELOAD] = reload_refused,
+        [CORE_STOP] = pass,
+        [CORE_SCALE] = scale_refused,
+        [CORE_SIGNAL] = pass,
         [CORE_TICK] = pass},
 };
 

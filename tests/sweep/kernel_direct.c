@@ -374,7 +374,8 @@ static bool is_stalled(const struct kernel_run *run, const struct rest *rest)
 static bool is_confirmed(const struct kernel_run *run, const struct rest *rest)
 {
     const struct os_fault_way *way = run->page->fault.way;
-    /* Who calls at the control socket is accepted in one turn, and heard in the next, or in many. */
+    /* Who calls at the control socket is accepted in one turn, and heard in the next, or in many.
+     */
     if (run->scenario->control && way != NULL && way->call == OS_CALL_READ)
         return rest->turns >= TURNS_BYTE_BY_BYTE;
     bool one_by_one = run->scenario->control || (way != NULL && way->call == OS_CALL_WATCH_WAIT);

@@ -56,7 +56,7 @@ static const unsigned legal_in_phase[CORE_PHASE_COUNT] = {
     [CORE_SERVING] = ASKED,
     [CORE_ROLLING] = ASKED,
     [CORE_STOPPING] = ASKED,
-    [CORE_ENDED] = BIT(CORE_TICK),
+    [CORE_ENDED] = ASKED,
 };
 
 /* Of a worker that runs the command: what it may say, and that it ends. */

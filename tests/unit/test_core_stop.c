@@ -46,9 +46,11 @@ static void test_stops_in_every_phase(void **state)
                          "3005 exited 2 0 -> ended 2 asked 0 +2\n"
                          "3006 exited 1 0 -> ended 1 asked 0 +996\n"
                          "3007 exited 0 0 -> ended 0 asked 0 +2007, exiting 0, exit 0\n"
-                         "3008 reload -> illegal\n"
-                         "3009 stop 15 -> illegal\n"
-                         "3010 tick -> @-\n"},
+                         "3008 reload -> refused\n"
+                         "3009 stop 15 ->\n"
+                         "3010 scale 2 -> scale-refused 2\n"
+                         "3011 signal 10 ->\n"
+                         "3012 tick -> @-\n"},
         {"after a rollout that failed, and a process that comes late",
             {.start_ms = 300, .workers = 2},
             "1000 start -> spawn 0 g1, spawn 1 g1\n"

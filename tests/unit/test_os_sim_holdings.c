@@ -282,6 +282,13 @@ static void invents_a_line(void)
     write_log("[1001] ", line, sizeof line - 1);
 }
 
+static void meets_what_it_did_not_expect(void)
+{
+    static const char line[] = "event \"stop\" came out of turn\n";
+    begin();
+    write_log("internal error: ", line, sizeof line - 1);
+}
+
 static void never_ends_a_line(void)
 {
     static char half[sizeof sim.sink.line / 2 + 1];
@@ -330,6 +337,7 @@ static const struct master masters[] = {
     {"loses a line", loses_a_line, "I6: worker 1001: line 2"},
     {"loses the last lines", loses_the_last_lines, "I6: worker 1001 wrote"},
     {"invents a line", invents_a_line, "I6: nobody wrote this"},
+    {"meets what it did not expect", meets_what_it_did_not_expect, "the core: met an event"},
     {"never ends a line", never_ends_a_line, "I6: a line is longer"},
     {"closes a live pipe", closes_a_live_pipe, "I6: pipe"},
 };

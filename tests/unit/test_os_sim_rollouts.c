@@ -196,6 +196,98 @@ static void replaces_in_time(void)
     }
 }
 
+/* One that ends, and is reaped. */
+static void lose(struct worker worker)
+{
+    for (unsigned i = os_sim_worker_count(&sim); i > 0; i--)
+        if (os_sim_worker(&sim, i - 1)->pid == worker.pid)
+            crash(i - 1);
+    reap_all();
+}
+
+/* One that ended before it was executed has failed, though none needs any time to be ready. The
+ * other was started before that was known: it fails with it. */
+static void replace_two(uint64_t after)
+{
+    sim.settings.respawn = true;
+    sim.settings.start_ms = 0;
+    begin_pool(2);
+    struct worker first = start(1), second = start(1);
+    sleep_ms(1);
+    lose(first);
+    first = start(1);
+    sleep_ms(1);
+    lose(second);
+    lose(start(1));
+    sleep_ms(300);
+    lose(first);
+    sleep_ms(after - 300);
+    start(1);
+}
+
+static void replaces_two(void)
+{
+    replace_two(CORE_RESPAWN_MS);
+}
+
+static void replaces_two_too_soon(void)
+{
+    replace_two(CORE_RESPAWN_MS - 1);
+}
+
+/* One could not be started at all. */
+static void replaces_with_another(void)
+{
+    sim.settings.respawn = true;
+    sim.settings.start_ms = 0;
+    begin_pool(2);
+    struct worker first = start(1), second = start(1);
+    sleep_ms(1);
+    lose(first);
+    first = start(1);
+    sleep_ms(1);
+    lose(second);
+    os_sim_fault_struck(&sim, OS_CALL_SPAWN);
+    sleep_ms(300);
+    lose(first);
+    sleep_ms(CORE_RESPAWN_MS - 300);
+    start(1);
+}
+
+/* During a rollout nobody is replaced: that one fails then does not make the next ones wait, which
+ * fail themselves. */
+static void replaces_after_a_rollout(void)
+{
+    sim.settings.respawn = true;
+    sim.settings.start_ms = 0;
+    begin_smooth(2, 1);
+    struct worker first = start(1);
+    sleep_ms(1);
+    struct worker second = start(1);
+    sleep_ms(1);
+    lose(second);
+    second = start(1);
+    sleep_ms(1);
+    struct worker young = start(2);
+    sleep_ms(1);
+    tell(first.pid);
+    sleep_ms(1);
+    reap_all();
+    struct worker failing = start(2);
+    lose(second);
+    lose(failing);
+    second = start(1);
+    sleep_ms(10);
+    lose(young);
+    young = start(2);
+    sleep_ms(10);
+    lose(second);
+    sleep_ms(10);
+    lose(young);
+    sleep_ms(CORE_RESPAWN_MS - 10);
+    start(2);
+}
+
 static void adds_one(void)
 {
     begin();
@@ -369,6 +461,10 @@ static const struct master masters[] = {
     {"replaces", replaces, NULL},
     {"replaces too soon", replaces_too_soon, "R10: worker 1004 is started 1000 ms too early"},
     {"replaces in time", replaces_in_time, NULL},
+    {"replaces two", replaces_two, NULL},
+    {"replaces two too soon", replaces_two_too_soon, "R10: worker 1005 is started 1 ms too early"},
+    {"replaces with another", replaces_with_another, NULL},
+    {"replaces after a rollout", replaces_after_a_rollout, NULL},
     {"adds one, and takes it away", adds_one, NULL},
     {"takes the oldest away", takes_the_oldest_away, "I2: worker 1001"},
     {"takes the last away", takes_the_last_away, "I2: worker 1001"},

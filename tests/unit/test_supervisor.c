@@ -59,6 +59,21 @@ static void test_a_stop_before_the_start_starts_nothing(void **state)
     }
 }
 
+/* Rules: G1 R2 R11 */
+static void test_what_comes_in_with_a_stop_before_the_start_is_refused(void **state)
+{
+    static const int others[] = {SIGINT, SIGHUP, SIGTTIN, SIGTTOU};
+    for (size_t i = 0; i < COUNT(others); i++) {
+        set_up(state);
+        os_fake_signal(&fake, SIGTERM);
+        os_fake_signal(&fake, others[i]);
+        assert_int_equal(run("/bin/server"), 0);
+        assert_int_equal(fake.child_count, 0);
+        expect_not_said("internal error");
+        os_fake_done(&fake);
+    }
+}
+
 /* Rules: R2 R8 */
 static void test_a_reload_replaces_the_worker(void **state)
 {
@@ -449,6 +464,7 @@ int main(void)
         cmocka_unit_test_setup(test_starts_serves_and_stops, set_up),
         cmocka_unit_test_setup(test_each_listener_is_told, set_up),
         cmocka_unit_test_setup(test_a_stop_before_the_start_starts_nothing, set_up),
+        cmocka_unit_test_setup(test_what_comes_in_with_a_stop_before_the_start_is_refused, set_up),
         cmocka_unit_test_setup(test_a_reload_replaces_the_worker, set_up),
         cmocka_unit_test_setup(test_a_reload_that_comes_with_a_stop_starts_nothing, set_up),
         cmocka_unit_test_setup(test_a_stop_counts_however_many_signals_came_before_it, set_up),

@@ -322,6 +322,36 @@ static void test_signals_go_to_all_workers(void **state)
     os_fake_done(&fake);
 }
 
+/* The last worker ends, and before the master looks everybody has asked for something. */
+static void end_and_ask(struct os_fake *os, pid_t pid, int number)
+{
+    static const char *const lines[] = {ASK("\"signal\", \"args\": [\"USR1\"]"),
+        ASK("\"die\", \"args\": [\"TERM\"]"), ASK("\"rollout\"")};
+    os_fake_exit(os, pid, number);
+    for (int i = 0; i < 3; i++)
+        os_fake_say(os, connections[i], lines[i], strlen(lines[i]));
+}
+
+/* Rules: K2 R12 X2 */
+static void test_what_is_asked_as_the_last_worker_ends_is_answered(void **state)
+{
+    static const struct step steps[] = {
+        {4000, 0, ASK("\"ehlo\"")},
+        {4001, 1, ASK("\"ehlo\"")},
+        {4002, 2, ASK("\"ehlo\"")},
+        {0},
+    };
+    (void)state;
+    play(steps);
+    os_fake_at(&fake, BEGIN + 9000, end_and_ask, FIRST, 3 << EXIT_STATUS);
+    assert_int_equal(run(SOCKET "/bin/server"), 3);
+    expect_heard(0, "sent USR1 to 0 workers\"");
+    expect_heard(1, "stopping: each worker gets TERM\"");
+    expect_heard(2, "nothing is started any more\"");
+    expect_not_said("out of turn");
+    os_fake_done(&fake);
+}
+
 /* Rules: K2 O1 */
 static void test_how_much_is_logged(void **state)
 {
@@ -418,6 +448,7 @@ int main(void)
         TEST(test_an_ack_that_nobody_needs_changes_nothing),
         TEST(test_more_and_fewer_workers),
         TEST(test_signals_go_to_all_workers),
+        TEST(test_what_is_asked_as_the_last_worker_ends_is_answered),
         TEST(test_how_much_is_logged),
         TEST(test_the_log_is_followed),
         TEST(test_what_there_is_to_know),
