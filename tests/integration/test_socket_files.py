@@ -337,8 +337,12 @@ def test_a_file_that_came_back_is_removed_as_ours(socket_dir, master):
     path = socket_dir / "s"
     one = master(listen=f"unix://{path}")
     one.wait_ready(1)
+    # Held, or it would put its file back before ours is there.
+    one.signal(SIGSTOP)
+    eventually(lambda: procfs.processes()[one.pid].state == "T", what="a stopped master")
     path.rename(socket_dir / "kept")
     os.link(socket_dir / "kept", path)
+    one.signal(SIGCONT)
     assert one.stop() == 0
     assert [left.name for left in socket_dir.iterdir()] == ["kept"]
 
