@@ -17,8 +17,10 @@ enum {
     DAY = 24 * HOUR,
     FAULTY_CALLS_MAX = 8,
     MANY_WORKERS = OS_SIM_PROCESSES / 4, /* at a time */
-    /* A life with so many of them has been troubled enough. */
+    /* A life with so many of them has been troubled enough. Without an end of the latter, one in
+     * which no worker can be started is asked for reloads for ever, and never sleeps. */
     WORKERS_ENOUGH = 500,
+    INTERRUPTIONS_ENOUGH = 50000,
     WANTED_ENOUGH = 8, /* at a time, by TTIN */
     LINES_ENOUGH = 10000,
     /* Calls that an idle day may take: one reader that looks twice, and no more. */
@@ -64,6 +66,7 @@ struct world {
     uint32_t pace_ms;   /* between two things that the outside world does, at most */
     uint32_t acts_left; /* of the outside world */
     uint32_t gap;       /* between two interruptions, in calls; 0: none */
+    uint32_t interruptions;
     uint32_t fault_one_in[OS_CALL_COUNT];
     const struct os_fault_way *storm; /* that way each use fails ... */
     uint64_t storm_until;             /* ... until then */
@@ -236,7 +239,8 @@ static void between(struct os_sim *sim, enum os_call call)
     struct world *world = sim->context;
     struct os_sim_process *worker;
     (void)call;
-    bool enough = world->good || sim->spawned > WORKERS_ENOUGH;
+    bool enough = world->good || sim->spawned > WORKERS_ENOUGH ||
+                  ++world->interruptions > INTERRUPTIONS_ENOUGH;
     sim->between_in = world->gap == 0 || enough ? UINT64_MAX : 1 + draw(world, world->gap);
     if (enough)
         return;
@@ -554,6 +558,7 @@ static void draw_world(struct world *world)
     world->pace_ms = draw_of(world, paces, COUNT(paces));
     world->acts_left = draw(world, draw_of(world, acts, COUNT(acts)));
     world->gap = draw_of(world, gaps, COUNT(gaps));
+    world->interruptions = 0;
     world->sim.between_in = world->gap == 0 ? UINT64_MAX : 1 + draw(world, world->gap);
     world->good = false;
     world->storm = NULL;
