@@ -282,8 +282,8 @@ integration-valgrind: ## the same under valgrind
 .PHONY: fuzz-build fuzz-short fuzz
 fuzz-build:
 	$(Q)$(MAKE) --no-print-directory CC=clang FUZZ=1 BUILD=$(BUILD)/fuzz fuzz-targets
-fuzz-short: fuzz-build ## ten seconds of each fuzz target
-	@ci/fuzz 10
+fuzz-short: fuzz-build ## five seconds of each fuzz target
+	@ci/fuzz 5
 fuzz: ## FUZZ_SECONDS (1800) of each fuzz target
 	@ci/need fuzz
 	@$(MAKE) --no-print-directory fuzz-build
