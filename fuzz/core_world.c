@@ -301,7 +301,6 @@ static bool is_legal(const struct core_event *event)
     case CORE_START:
         return !world.started && !world.stopped;
     case CORE_SCALE:
-        return !world.ended;
     case CORE_RELOAD:
     case CORE_STOP:
     case CORE_SIGNAL:
@@ -338,6 +337,30 @@ static void give_illegal(const struct core_event *event)
     CHECK(world_actions.list[0].say == CORE_SAY_ILLEGAL);
 }
 
+/* It came in together with the last worker's end. */
+static bool is_too_late(const struct core_event *event)
+{
+    return world.ended && (event->kind == CORE_RELOAD || event->kind == CORE_STOP ||
+                              event->kind == CORE_SCALE || event->kind == CORE_SIGNAL);
+}
+
+/* Nothing comes of it; who wanted other workers is told so. */
+static void give_too_late(const struct core_event *event)
+{
+    size_t size = meaningful();
+
+    memcpy(&before, &world_core, size);
+    core_step(&world_core, event, &world_actions);
+    CHECK(memcmp(&before, &world_core, size) == 0);
+    if (event->kind == CORE_STOP || event->kind == CORE_SIGNAL) {
+        CHECK(world_actions.count == 0);
+        return;
+    }
+    CHECK(world_actions.count == 1 && world_actions.list[0].kind == CORE_DO_SAY);
+    CHECK(world_actions.list[0].say ==
+          (event->kind == CORE_RELOAD ? CORE_SAY_RELOAD_REFUSED : CORE_SAY_SCALE_REFUSED));
+}
+
 /* A deadline is honest: before it nothing is done, at it something is, and the next is later. */
 static void give_tick(const struct core_event *event)
 {
@@ -371,6 +394,10 @@ static void give_signal(const struct core_event *event)
 void world_give(struct core_event event)
 {
     event.now = world.now;
+    if (is_too_late(&event)) {
+        give_too_late(&event);
+        return;
+    }
     if (!is_legal(&event)) {
         if (!is_beyond_telling(&event))
             give_illegal(&event);

@@ -66,21 +66,19 @@ static bool read_options(struct parser *parser)
     while (parser->index < parser->argc && parser->outcome == CLI_RUN) {
         const char *word = parser->argv[parser->index];
         struct flag flag;
+        enum flag_kind kind = flag_read(word, &flag);
 
-        switch (flag_read(word, &flag)) {
-        case FLAG_END:
+        if (kind == FLAG_END)
             parser->index++;
+        if (kind == FLAG_END || kind == FLAG_OPERAND)
             return true;
-        case FLAG_OPERAND:
-            return true;
-        case FLAG_WRONG:
+        if (kind == FLAG_WRONG) {
             flag_add_word(
                 parser->error, text_span_of(word), "expected -name or -name=value; see -help");
             return false;
-        case FLAG_OPTION:
-            if (!read_option(parser, &flag))
-                return false;
         }
+        if (!read_option(parser, &flag))
+            return false;
     }
     return true;
 }

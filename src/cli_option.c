@@ -85,7 +85,9 @@ static bool refuse_missing(const struct cli_value *value)
 
 static bool read_boolean(const struct cli_value *value, bool *boolean)
 {
-    return flag_read_boolean(value->string, boolean) || refuse(value);
+    if (!flag_read_boolean(value->string, boolean))
+        return refuse(value);
+    return true;
 }
 
 static bool read_number(const struct cli_value *value, uint64_t *number)

@@ -282,6 +282,25 @@ static void test_no_memory(void **state)
     }
 }
 
+/* Rules: I7 I11 */
+static void test_no_memory_for_a_mapping(void **state)
+{
+    (void)state;
+    struct text_span part = text_span_of("{:number: 3}");
+    struct proto_pair pair;
+    size_t count;
+    enum proto_error error = PROTO_MEMORY;
+    long failing = 0;
+    for (; error == PROTO_MEMORY; failing++) {
+        allocations_left = failing;
+        error = proto_read_mapping(&storage, &part, 1, &pair, 1, &count);
+        assert_int_equal(allocated, 0);
+    }
+    allocations_left = -1;
+    assert_int_equal(error, PROTO_OK);
+    assert_true(failing > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_a_long_id),
         cmocka_unit_test(test_what_costs_much_is_cut_short),
         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory_for_a_mapping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,7 @@ static void test_pairs_in_every_spelling(void **state)
         "{number: 3, b: x}",
         "{:number: 3, :b: x}",
         "{ :number: 3,\n :b: x }",
+        "{\t:number: 3,\r\n :b: x }",
         "{\":number\": 3, \"b\": x}",
         "number: 3\nb: x\n",
         ":number: 3\n:b: x\n",
