@@ -265,7 +265,7 @@ FUZZ_SECONDS = 1800
 export BUILD PYTHON
 
 .PHONY: test check rules integration integration-asan integration-valgrind
-test: ## fetches the tools that are missing, then runs every test and check (15 minutes at most)
+test: ## fetches the tools that are missing, then runs every test and check (20 minutes)
 	@ci/need test
 	@ci/test
 check: ## runs the checks of ci/ alone

@@ -12,7 +12,7 @@ from masterlog import says
 from pools import assert_smooth, wait_pool
 from workers import Deploy, wait_only
 
-SLOW = int(400 * min(PATIENCE, 4))  # milliseconds: a test can do something while a worker is starting
+SLOW = int(400 * min(PATIENCE, 2))  # milliseconds: a test can do something while a worker is starting
 
 
 def version(one):

@@ -474,10 +474,19 @@ static bool may_end_unasked(const struct kernel_run *run)
     return broken && fails_with(run, OS_CALL_CLOCK_MS);
 }
 
+/* One that is killed right after its exec may have said just before that it is ready: it has taken
+ * over by then, and is the last to end. */
+static bool may_end_as_killed(const struct kernel_run *run)
+{
+    return fails_as(run, OS_FAULT_CHILD_KILLED) && run->scenario->says_ready;
+}
+
 static void check_status(struct kernel_run *run)
 {
     int status = WIFEXITED(run->status) ? WEXITSTATUS(run->status) : -1;
     bool asked = run->stop_asked || run->exit_asked;
+    if (may_end_as_killed(run) && status == 128 + SIGKILL)
+        return;
     if (!asked && may_end_unasked(run) && status == WORKER_BROKEN_STATUS)
         return;
     if (!asked)
