@@ -305,7 +305,7 @@ static int open_loop(struct supervisor *sup)
 {
     struct os *os = sup->os;
     sup->log_fd = sup->set = sup->signals = -1;
-    sup->relay_watched = sup->ended = sup->control.open = false;
+    sup->relay_watched = sup->ended = sup->control.open = sup->control.stands_back = false;
     sup->result_count = 0;
     /* A run before this one may have been left in the middle (by a test). */
     for (unsigned slot = 0; slot < sup->core.slot_bound; slot++)

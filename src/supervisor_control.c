@@ -10,6 +10,7 @@ enum {
     ANSWER_SIZE = 2048,
     COMMAND_SHOWN = 256,
     VERBOSITY = 1, /* where nobody says */
+    STAND_BACK_MS = 1,
     /* Of the log in one reply: what is more goes in several, each into the room that is left. */
     FOLLOWED_MAX = 4096,
 };
@@ -576,9 +577,16 @@ void supervisor_control_close(struct supervisor *sup)
 
 void supervisor_control_serve(struct supervisor *sup, bool readable)
 {
+    struct supervisor_control *control = &sup->control;
     uint64_t now = sup->os->clock_ms(sup->os);
-    if (sup->control.open && (readable || control_deadline(&sup->control.control) <= now))
-        control_pump(&sup->control.control, now);
+    if (!control->open || (!readable && control_deadline(&control->control) > now))
+        return;
+    bool stands_back = control->stands_back;
+    control->stands_back = false;
+    if (stands_back)
+        sup->os->pause_ms(sup->os, STAND_BACK_MS);
+    else
+        control_pump(&control->control, now);
 }
 
 uint64_t supervisor_control_deadline(const struct supervisor *sup)

@@ -35,6 +35,7 @@ struct supervisor_follower {
 /* Large, so keep it static. */
 struct supervisor_control {
     bool open;
+    bool stands_back;   /* for the worker that was started last, until its exec is known */
     unsigned verbosity; /* einhorn's: 0 says the most */
     unsigned signalled; /* workers, by the latest SIGNAL */
     uint64_t rolling;   /* the generation of the latest rollout, from 2 */
@@ -52,7 +53,9 @@ int supervisor_control_open(struct supervisor *sup);
 /* Whoever still waits is told that it is in vain. */
 void supervisor_control_close(struct supervisor *sup);
 
-/* Takes one round of requests, if any are due. */
+/* Takes one round of requests, if any are due; but after the start of a worker nothing at first,
+ * for a millisecond: a busy master would slow down the worker's exec, and a reload waits for that.
+ */
 void supervisor_control_serve(struct supervisor *sup, bool readable);
 
 /* When that has to be done at the latest: monotonic milliseconds, or CORE_NEVER. */

@@ -138,6 +138,7 @@ void supervisor_spawn(struct supervisor *sup, const struct core_action *action)
         add_failure(sup, CORE_SPAWN_FAILED, slot, failure.step, failure.error);
         return;
     }
+    sup->control.stands_back = true;
     add_result(sup, CORE_SPAWNED, slot)->pid = child.pid;
     error = adopt(sup, slot, &child);
     if (error < 0) {
@@ -193,6 +194,7 @@ static void read_report(struct supervisor *sup, unsigned slot, bool reaped)
     }
     event.slot = slot;
     drop(sup, &sup->reports[slot]);
+    sup->control.stands_back = false;
     supervisor_feed(sup, &event);
 }
 

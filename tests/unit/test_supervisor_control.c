@@ -322,6 +322,33 @@ static void test_signals_go_to_all_workers(void **state)
     os_fake_done(&fake);
 }
 
+static void reload_and_ask(struct os_fake *os, pid_t pid, int number)
+{
+    static const char line[] = ASK("\"ehlo\"");
+    (void)pid;
+    os_fake_signal(os, number);
+    os_fake_say(os, connections[0], line, strlen(line));
+}
+
+/* Rules: K4 */
+static void test_a_worker_that_is_being_executed_comes_before_clients(void **state)
+{
+    static const struct step steps[] = {
+        {4000, 0, ASK("\"ehlo\"")},
+        {15000, 0, ASK("\"ehlo\"")},
+        {20000, 0, ASK("\"die\", \"args\": [\"TERM\"]")},
+        {0},
+    };
+    (void)state;
+    play(steps);
+    /* Who asks then has to wait, and who asks later has not. */
+    os_fake_at(&fake, BEGIN + 9000, reload_and_ask, 0, SIGHUP);
+    assert_int_equal(run(SOCKET "/bin/server"), 0);
+    assert_int_equal(replies_of(0), 4);
+    assert_int_equal(os_fake_uses(&fake, "pause_ms"), 1);
+    os_fake_done(&fake);
+}
+
 /* The last worker ends, and before the master looks everybody has asked for something. */
 static void end_and_ask(struct os_fake *os, pid_t pid, int number)
 {
@@ -448,6 +475,7 @@ int main(void)
         TEST(test_an_ack_that_nobody_needs_changes_nothing),
         TEST(test_more_and_fewer_workers),
         TEST(test_signals_go_to_all_workers),
+        TEST(test_a_worker_that_is_being_executed_comes_before_clients),
         TEST(test_what_is_asked_as_the_last_worker_ends_is_answered),
         TEST(test_how_much_is_logged),
         TEST(test_the_log_is_followed),
